@@ -1,0 +1,41 @@
+# Needs Python 3.11 or newer with its venv module, and make. Everything else is installed into .venv.
+PY ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench clean
+
+help:
+	@echo "make demo    install, then run the order example"
+	@echo "make test    install, then run the whole suite"
+	@echo "make lint    ruff and mypy"
+	@echo "make fmt     format the code"
+	@echo "make bench   measure, beside raw SQLite and the naive matcher"
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PY) -c 'import sys; sys.exit("aloma_py needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PY) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	@touch $@
+
+demo: $(VENV)/.ready
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready
+	@$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""aloma_py: conditional automation."""
