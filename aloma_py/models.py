@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from aloma_py.paths import Path
@@ -172,7 +172,10 @@ class Cycle:
     ordinals: dict[str, int] = field(default_factory=dict)  # runs of each step that ended for good
     retries: dict[str, Retry] = field(default_factory=dict)
     idle_redos: dict[str, int] = field(default_factory=dict)  # consecutive redos that changed nothing
-    trail: list[str] = field(default_factory=list)  # the last steps that ran, to name a cycle
+    held: int = 0  # subtasks with waitFor that have not ended
+    owed: int = 0  # subtasks with into, and without waitFor, that have not ended
+    person: str | None = None  # what a person was asked for
+    delivered: bool = False  # whether the parent has been told how it ended
 
     def to_json(self) -> dict[str, Json]:
         """Only what differs from a fresh one."""
@@ -186,10 +189,22 @@ class Cycle:
                 ("ordinals", self.ordinals),
                 ("retries", {step: [retry.attempt, retry.due] for step, retry in self.retries.items()}),
                 ("idle_redos", self.idle_redos),
-                ("trail", self.trail),
+                ("held", self.held),
+                ("owed", self.owed),
+                ("person", self.person),
+                ("delivered", self.delivered),
             )
             if value
         }
+
+    def copy(self) -> Cycle:
+        return replace(
+            self,
+            spent=set(self.spent),
+            ordinals=dict(self.ordinals),
+            retries=dict(self.retries),
+            idle_redos=dict(self.idle_redos),
+        )
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Cycle:
@@ -201,7 +216,10 @@ class Cycle:
             ordinals=dict(value.get("ordinals", {})),
             retries={step: Retry(*pair) for step, pair in value.get("retries", {}).items()},
             idle_redos=dict(value.get("idle_redos", {})),
-            trail=list(value.get("trail", ())),
+            held=value.get("held", 0),
+            owed=value.get("owed", 0),
+            person=value.get("person"),
+            delivered=value.get("delivered", False),
         )
 
 

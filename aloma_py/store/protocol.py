@@ -9,6 +9,7 @@ A handle is bound to one workspace: it cannot read or write another's tasks.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -54,17 +55,17 @@ class WorkspaceStore(Protocol):
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks are in each state; states without tasks are left out."""
 
-    async def entries(self, task_id: str, after: int = 0) -> list[Entry]:
+    async def entries(self, task_id: str, after: int = 0) -> builtins.list[Entry]:
         """The history in order, from the entry after number ``after``, with its log lines."""
 
-    async def audit(self, task_id: str) -> list[AuditEntry]: ...
+    async def audit(self, task_id: str) -> builtins.list[AuditEntry]: ...
 
-    async def visualizations(self, task_id: str) -> list[Visualization]: ...
+    async def visualizations(self, task_id: str) -> builtins.list[Visualization]: ...
 
-    async def calls(self, task_id: str) -> list[Call]:
+    async def calls(self, task_id: str) -> builtins.list[Call]:
         """All recorded calls of the task, in the order made."""
 
-    async def children(self, task_id: str) -> list[Task]:
+    async def children(self, task_id: str) -> builtins.list[Task]:
         """The task's subtasks, in the order made."""
 
     async def open_children(self, task_id: str) -> tuple[int, int]:
@@ -73,7 +74,7 @@ class WorkspaceStore(Protocol):
     async def delete(self, task_id: str) -> None:
         """Remove the task, its subtasks and everything around them."""
 
-    async def ready(self, now: Millis, limit: int, skip: frozenset[str]) -> list[Task]:
+    async def ready(self, now: Millis, limit: int, skip: frozenset[str]) -> builtins.list[Task]:
         """Tasks to advance: pending or running ones whose time (``due_at``) has come, and waiting ones that are due
         or expired; the longest waiting first; without those whose id is in ``skip``."""
 

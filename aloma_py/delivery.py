@@ -1,0 +1,73 @@
+"""What a subtask's end means for its parent (SPEC §4, last paragraphs on subtasks)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aloma_py.changes import apply, copy_json, diff
+from aloma_py.match.decide import waits_for
+from aloma_py.models import Entry, Json, Millis, Task, TaskCommit, TaskState
+from aloma_py.paths import parse_path, put
+
+DELIVERED_STATES = frozenset({TaskState.DONE, TaskState.ERROR, TaskState.ATTENTION, TaskState.IGNORED})
+BAD_STATES = frozenset({TaskState.ERROR, TaskState.ATTENTION})
+
+
+def owes_answer(task: Task) -> bool:
+    """Whether the task's end is still to be told to a parent. One that was stopped may yet go on."""
+    return task.parent is not None and not task.cycle.delivered and task.state in DELIVERED_STATES
+
+
+def public_data(task: Task) -> dict[str, Json]:
+    """The task's data as it is shown: without ``$via``, which is shown beside it."""
+    return {name: value for name, value in task.data.items() if name != "$via"}
+
+
+def answer_of(child: Task) -> dict[str, Json]:
+    """``{state, result}``, and ``error`` where it ended badly."""
+    result = child.result if child.result is not None else public_data(child)
+    answer: dict[str, Any] = {"state": child.state.value, "result": result}
+    if child.state in BAD_STATES:
+        answer["error"] = {"message": child.reason, **_first_error(child)}
+    return answer
+
+
+def _first_error(child: Task) -> dict[str, Json]:
+    errors = child.data.get("$errors")
+    for step, error in errors.items() if isinstance(errors, dict) else ():
+        if isinstance(error, dict):
+            return {"message": error.get("message"), "type": error.get("type"), "step": step}
+    return {}
+
+
+def add_answer(parent: Task, child: Task, now: Millis) -> TaskCommit:
+    """The parent with its child's answer. Nothing is altered."""
+    cycle = parent.cycle.copy()
+    if child.wait_for:
+        cycle.held = max(cycle.held - 1, 0)
+    elif child.into is not None:
+        cycle.owed = max(cycle.owed - 1, 0)
+    reason = waits_for(cycle.held) if parent.state is TaskState.WAITING and cycle.held else parent.reason
+    if child.into is None or parent.state.ended:
+        return TaskCommit(replace(parent, cycle=cycle, reason=reason, updated_at=now))
+    draft = copy_json(parent.data)
+    put(draft, parse_path(child.into), answer_of(child))
+    changes = diff(parent.data, draft)
+    entry = Entry(
+        n=parent.last_entry + 1,
+        kind="answer",
+        started_at=now,
+        ended_at=now,
+        changes=changes,
+        effects=(f"answer of subtask {child.name!r} ({child.id})",),
+    )
+    new = replace(
+        parent,
+        data=apply(parent.data, changes),
+        cycle=cycle,
+        reason=reason,
+        last_entry=parent.last_entry + 1,
+        updated_at=now,
+    )
+    return TaskCommit(new, (entry,))

@@ -1,0 +1,455 @@
+"""The engine: it advances tasks.
+
+::
+
+    accepted ──> match ──> run ──> merge ──> commit ──┐
+                   ^                                  │
+                   └────────────── again, until it rests
+
+:meth:`Engine.advance` is that ladder. What is beside it: data from outside, stopping and resuming live in
+``interventions``; which task is advanced when, in ``scheduler``.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import anyio
+
+from aloma_py.cell import Cell
+from aloma_py.clock import Clock, SystemClock, current_run
+from aloma_py.connect.connector import Registry
+from aloma_py.delivery import add_answer, owes_answer
+from aloma_py.errors import NotFoundError, StaleTask, StoreError
+from aloma_py.intake import new_task
+from aloma_py.limiter import StepLimiter
+from aloma_py.match.decide import Rest, Wave, decide, expired, is_empty, see
+from aloma_py.match.table import StepTable
+from aloma_py.models import Entry, Limits, Millis, Task, TaskCommit, TaskState
+from aloma_py.paths import Path
+from aloma_py.run.calls import Broker, RunCalls
+from aloma_py.run.conclude import Conclusion, conclude
+from aloma_py.run.context import RunContext, Services
+from aloma_py.run.effects import Effects, Subtask
+from aloma_py.run.execute import RunResult, execute
+from aloma_py.run.stash import with_stash, without_stash
+from aloma_py.steps.definition import StepDefinition
+from aloma_py.store.protocol import WorkspaceStore
+from aloma_py.store.stash import StashCipher
+
+logger = logging.getLogger("aloma_py.engine")
+
+RECENT = 10_000
+"""How many revisions are remembered, to notice a task that was read before it was committed."""
+
+Watcher = Callable[[Task, Sequence[Entry]], None]
+"""Is told of every commit: the task as it is now, and what was added to its history."""
+
+
+class Engine:
+    """Advances the tasks of one workspace. It does nothing by itself: a scheduler calls :meth:`advance`.
+
+    ``steps`` are in the order of creation. ``cipher`` gives the key of ``$stash`` when it is first needed;
+    without one, tasks that use it are refused.
+    """
+
+    def __init__(
+        self,
+        store: WorkspaceStore,
+        steps: Sequence[StepDefinition],
+        *,
+        connectors: Registry | None = None,
+        libraries: Any = None,
+        config: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+        cipher: Callable[[], StashCipher] | None = None,
+        chance: Callable[[], float] | None = None,
+    ) -> None:
+        self.store = store
+        self.table = StepTable(steps)
+        self.clock = clock or SystemClock()
+        self.limits = limits or Limits()
+        self._cipher = cipher
+        self.chance = chance or random.random
+        self.cells: dict[str, Cell] = {}
+        self.held_back: set[RunContext] = set()  # runs that wait for their step's concurrency or rate
+        self.watchers: list[Watcher] = []
+        self.wake: Callable[[Cell], None] = lambda cell: None  # the scheduler's: advance this task (again)
+        self.rests: Callable[[Millis], None] = lambda due: None  # the scheduler's: a task waits until then
+        self.holds_back: Callable[[], None] = lambda: None  # the scheduler's: a run waits for its step's limits
+        self._limiters: dict[str, StepLimiter] = {}
+        self._recent: dict[str, int] = {}  # the last revisions that were committed, by task
+        self._services = Services(
+            clock=self.clock,
+            store=store,
+            broker=Broker(connectors or Registry(), self.clock, self._record_call),
+            libraries=libraries,
+            config=config or {},
+            limits=self.limits,
+        )
+
+    # ── intake ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def submit(self, tasks: Sequence[Task]) -> None:
+        """Accept new tasks, all or none: on return they are on disk, and will be advanced when they are due."""
+        for task in tasks:
+            self._hide_stash(task)
+        await self.store.accept(tasks)
+        for task in tasks:
+            self._notify(task, ())
+            self._take_in(task)
+
+    def _hide_stash(self, task: Task) -> None:
+        """Put the confidential values of a new task apart."""
+        task.data, stash = without_stash(task.data)
+        task.initial, _ = without_stash(task.initial)
+        task.stash = self.encrypt(task.id, stash)
+
+    def _take_in(self, task: Task) -> None:
+        if task.due_at is not None and task.due_at > self.clock.now():
+            self.rests(task.due_at)
+        else:
+            cell = self.adopt(task)
+            if cell is not None:
+                cell.recovered = False
+                self.wake(cell)
+
+    # ── the ladder ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def advance(self, cell: Cell) -> None:
+        """Run the task's waves until it rests: ended, or waiting."""
+        epoch = cell.epoch
+        following = await self._begin(cell)
+        while isinstance(following, Wave):
+            results = await self._run_wave(cell, following)
+            if cell.epoch != epoch:
+                return  # stopped or deleted meanwhile
+            following = await self._finish_wave(cell, results, epoch)
+
+    async def _begin(self, cell: Cell) -> Wave | Rest | None:
+        async with cell.lock:
+            task = cell.task
+            if task.state.ended and not cell.touched:
+                return None
+            if task.state is TaskState.WAITING and not cell.touched and not self._is_due(task):
+                return None
+            task = replace(task, cycle=task.cycle.copy())
+            following = self._match(cell, task, None)
+            if isinstance(following, Rest):
+                self._come_to_rest(task, following)
+                if _differ(task, cell.task):
+                    await self._commit(cell, TaskCommit(task))
+            return following
+
+    def _is_due(self, task: Task) -> bool:
+        now = self.clock.now()
+        return any(at is not None and at <= now for at in (task.due_at, task.expires_at))
+
+    def _match(self, cell: Cell, task: Task, changed: Iterable[Path] | None) -> Wave | Rest:
+        """Match the task's data and decide what comes next; ``changed`` narrows what must be judged again."""
+        table = self.table
+        if changed is None or cell.matched is None or cell.table is not table:
+            cell.table, cell.matched = table, table.match(task.data)
+        else:
+            cell.matched = table.rematch(task.data, cell.matched, changed)
+        see(table, task.cycle, cell.matched)
+        return decide(
+            table,
+            task,
+            cell.matched,
+            now=self.clock.now(),
+            limits=self.limits,
+            touched=cell.touched,
+            trail=tuple(cell.trail),
+        )
+
+    async def _run_wave(self, cell: Cell, wave: Wave) -> list[tuple[StepDefinition, int, RunResult]] | None:
+        """Run the wave's steps side by side; ``None`` where the task was interrupted or its time expired."""
+        table = cell.table
+        assert table is not None
+        task = cell.task
+        before = with_stash(task.data, cell.stash)
+        kept = await self.store.calls(task.id) if cell.recovered else []
+        contexts = []
+        for rank in wave.ranks:
+            step = table.ranked[rank]
+            retry = task.cycle.retries.get(step.name)
+            attempt = retry.attempt if retry else 1
+            calls = RunCalls(task.id, step.name, task.cycle.ordinals.get(step.name, 0), attempt)
+            calls.keep(kept)
+            trail = await self.store.audit(task.id) if "audit" in step.parameters.values() else ()
+            contexts.append(
+                RunContext(
+                    self._services, step, task, before, attempt=attempt, run_calls=calls, audit_before=trail
+                )
+            )
+        cell.runs.update(contexts)
+        cell.scope = anyio.CancelScope()
+        try:
+            with cell.scope:
+                results = await self._run_all(task, contexts)
+                return [(run.step, run.attempt, result) for run, result in zip(contexts, results, strict=True)]
+            return None
+        finally:
+            cell.scope = None
+            cell.runs.clear()
+
+    async def _run_all(self, task: Task, contexts: list[RunContext]) -> list[RunResult]:
+        if len(contexts) == 1 and task.expires_at is None:
+            return [await self._run(contexts[0])]
+        results: dict[int, RunResult] = {}
+
+        async def keep(n: int, context: RunContext) -> None:
+            results[n] = await self._run(context)
+            if len(results) == len(contexts):
+                watch.cancel()
+
+        async with anyio.create_task_group() as group:
+            watch = anyio.CancelScope()
+            for n, context in enumerate(contexts):
+                group.start_soon(keep, n, context)
+            if task.expires_at is not None:
+                with watch:
+                    await self.clock.sleep_until(task.expires_at)
+                    cell = self.cells[task.id]
+                    assert cell.scope is not None
+                    cell.scope.cancel()
+        return [results[n] for n in range(len(contexts))]
+
+    async def _run(self, context: RunContext) -> RunResult:
+        step = context.step
+        if step.concurrency is None and step.rate is None:
+            return await execute(context)
+        limiter = self._limiters.get(step.name)
+        if limiter is None:
+            limiter = self._limiters[step.name] = StepLimiter(step, self.clock)
+        token = current_run.set(context)
+        self.held_back.add(context)
+        self.holds_back()
+        try:
+            async with limiter.turn():
+                self.held_back.discard(context)
+                return await execute(context)
+        finally:
+            self.held_back.discard(context)
+            current_run.reset(token)
+
+    async def _finish_wave(
+        self, cell: Cell, results: list[tuple[StepDefinition, int, RunResult]] | None, epoch: int
+    ) -> Wave | Rest | None:
+        """Merge what the runs did, decide what comes next, and commit both together."""
+        async with cell.lock:
+            if cell.epoch != epoch:
+                return None
+            if results is None:  # its time expired while the wave was under way
+                task = replace(cell.task)
+                rest = expired(task)
+                self._come_to_rest(task, rest)
+                await self._commit(cell, TaskCommit(task))
+                return rest
+            ending = conclude(cell.task, cell.stash, results, now=self.clock.now(), chance=self.chance)
+            task = ending.task
+            cell.trail.extend(step.name for step, _, _ in results)
+            if ending.stash != cell.stash:
+                task.stash = self.encrypt(task.id, ending.stash)
+            following = self._asked_for(ending) or self._match(cell, task, ending.changed)
+            children = tuple(self._child(task, child) for child in ending.subtasks)
+            if isinstance(following, Rest):
+                if following.state.ended:
+                    cell.matched = None
+                self._come_to_rest(task, following)
+            else:
+                task.state, task.reason, task.due_at = TaskState.RUNNING, None, None
+            await self._commit(
+                cell,
+                TaskCommit(task, ending.entries, ending.audit, ending.visualizations, children),
+            )
+            cell.stash = ending.stash
+            cell.recovered = False
+            for child in children:
+                self._take_in(child)
+            return following
+
+    def _asked_for(self, ending: Conclusion) -> Rest | None:
+        """The end, or the waiting, that a run asked for."""
+        task = ending.task
+        for step, effects in ending.effects:
+            if effects.completed:
+                return Rest(TaskState.DONE, f"completed by step {step!r}", result=task.result)
+        for step, effects in ending.effects:
+            if effects.ignored:
+                return Rest(TaskState.IGNORED, f"ignored by step {step!r}")
+        parked = [(step, effects) for step, effects in ending.effects if effects.parked]
+        if not parked or is_empty(task.data):
+            return None
+        step, effects = min(parked, key=lambda pair: float("inf") if pair[1].park is None else pair[1].park)
+        return self._parked(step, effects)
+
+    def _parked(self, step: str, effects: Effects) -> Rest:
+        if effects.park is None:
+            return Rest(TaskState.WAITING, f"parked by step {step!r} until its data is changed from outside")
+        return Rest(TaskState.WAITING, f"parked by step {step!r}", due_at=self.clock.now() + effects.park)
+
+    def _come_to_rest(self, task: Task, rest: Rest) -> None:
+        """Write down where the task rests. ``task`` is the engine's own object, not yet stored."""
+        now = self.clock.now()
+        task.state, task.reason, task.due_at, task.updated_at = rest.state, rest.reason, rest.due_at, now
+        task.ended_at = now if rest.state.ended else None
+        if rest.result is not None:
+            task.result = rest.result
+
+    def _child(self, parent: Task, child: Subtask) -> Task:
+        now = self.clock.now()
+        task = new_task(
+            parent.workspace,
+            child.name,
+            child.data,
+            id=child.id,
+            via={"id": parent.id, "name": parent.name, "type": "subtask"},
+            now=now,
+            due_at=now + child.delay if child.delay else None,
+            parent=parent.id,
+            into=child.into,
+            wait_for=child.wait_for,
+            limits=self.limits,
+        )
+        self._hide_stash(task)
+        return task
+
+    # ── committing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _commit(self, cell: Cell, commit: TaskCommit) -> None:
+        """Make it true. A task that ended and has a parent tells it in the same transaction."""
+        task = commit.task
+        if owes_answer(task):
+            await self._commit_with_answer(cell, commit)
+        else:
+            await self._persist([commit])
+            self._committed(cell, commit)
+        if task.state is TaskState.RUNNING:
+            return
+        cell.touched = False
+        due = [at for at in (task.due_at, task.expires_at) if at is not None]
+        if due and task.state is TaskState.WAITING:
+            self.rests(min(due))
+
+    async def _commit_with_answer(self, cell: Cell, commit: TaskCommit) -> None:
+        child = commit.task
+        assert child.parent is not None
+        child.cycle.delivered = True
+        try:
+            async with self.holding(child.parent) as parent, parent.lock:
+                answer = add_answer(parent.task, child, self.clock.now())
+                await self._persist([commit, answer])
+                self._committed(cell, commit)
+                self._committed(parent, answer)
+                parent.matched = None
+                if not parent.task.state.ended and not parent.task.cycle.held:
+                    parent.touched = True
+                    self.wake(parent)
+        except NotFoundError:  # the parent was deleted: nobody is left to be told
+            await self._persist([commit])
+            self._committed(cell, commit)
+
+    async def commit_from_outside(self, cell: Cell, commit: TaskCommit) -> None:
+        """Commit what somebody asked for, who is told where the store cannot. The caller holds the cell's lock."""
+        await self.store.commit([commit])
+        self._committed(cell, commit)
+
+    def _committed(self, cell: Cell, commit: TaskCommit) -> None:
+        commit.task.revision += 1
+        cell.task = commit.task
+        self._recent[cell.task.id] = cell.task.revision
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._notify(commit.task, commit.entries)
+
+    def _notify(self, task: Task, entries: Sequence[Entry]) -> None:
+        for watcher in self.watchers:
+            watcher(task, entries)
+
+    async def _persist(self, commits: Sequence[TaskCommit]) -> None:
+        """Commit, and where the store cannot (a full disk), keep what was done and try until it can."""
+        await self._until_stored(partial(self.store.commit, commits), commits[0].task.id)
+
+    async def _record_call(self, task_id: str, call: Any) -> None:
+        await self._until_stored(partial(self.store.record_call, task_id, call), task_id)
+
+    async def _until_stored(self, write: Callable[[], Any], task_id: str) -> None:
+        pause = 0.05
+        while True:
+            try:
+                await write()
+                return
+            except StaleTask:
+                raise
+            except StoreError as error:
+                logger.warning("task %s: not stored yet: %s; trying again in %.2f s", task_id, error, pause)
+                await anyio.sleep(pause)
+                pause = min(pause * 2, 5)
+
+    def encrypt(self, task_id: str, stash: dict[str, Any]) -> bytes | None:
+        """How the values of ``$stash`` are stored."""
+        if not stash:
+            return None
+        return self._key().encrypt(task_id, stash)
+
+    def _key(self) -> StashCipher:
+        if self._cipher is None:
+            raise StoreError("this engine has no key for the values of $stash")
+        return self._cipher()
+
+    # ── tasks in hand ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def adopt(self, task: Task) -> Cell | None:
+        """The cell of a task that was just read from the store; the one in hand where there is one.
+
+        ``None`` where the task was committed since it was read: then it must be read again.
+        """
+        cell = self.cells.get(task.id)
+        if cell is None:
+            if self._recent.get(task.id, -1) > task.revision:
+                return None
+            stash = {}
+            if task.stash is not None:
+                stash = self._key().decrypt(task.id, task.stash)
+            cell = self.cells[task.id] = Cell(
+                task, stash, recovered=task.state in (TaskState.PENDING, TaskState.RUNNING)
+            )
+        return cell
+
+    @asynccontextmanager
+    async def holding(self, task_id: str) -> AsyncIterator[Cell]:
+        """The task's cell, kept in hand as long as this is open."""
+        cell = self.cells.get(task_id)
+        while cell is None:
+            cell = self.adopt(await self.store.get(task_id))
+        cell.holders += 1
+        try:
+            yield cell
+        finally:
+            cell.holders -= 1
+            self.release(cell)
+
+    def release(self, cell: Cell) -> None:
+        """Forget a cell that nobody holds any more."""
+        if cell.holders == 0 and self.cells.get(cell.task.id) is cell:
+            del self.cells[cell.task.id]
+
+
+def _differ(one: Task, other: Task) -> bool:
+    """Whether two versions of a task rest differently."""
+    return (one.state, one.reason, one.due_at, one.result, one.cycle) != (
+        other.state,
+        other.reason,
+        other.due_at,
+        other.result,
+        other.cycle,
+    )

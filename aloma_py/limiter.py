@@ -1,0 +1,43 @@
+"""How often, and how many at once, a step may run over all tasks: its ``concurrency`` and ``rate``."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from aloma_py.clock import Clock
+from aloma_py.models import Millis
+from aloma_py.steps.definition import StepDefinition
+
+
+class StepLimiter:
+    """Holds the runs of one step back. In memory: after a restart the counts begin anew."""
+
+    def __init__(self, step: StepDefinition, clock: Clock) -> None:
+        self._slots = anyio.Semaphore(step.concurrency) if step.concurrency else None
+        self._rate = step.rate
+        self._starts: deque[Millis] = deque(maxlen=step.rate.count if step.rate else 0)
+        self._turn = anyio.Lock()
+        self._clock = clock
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until a run may start; the slot is given back at the end."""
+        if self._slots is None:
+            await self._wait_for_rate()
+            yield
+            return
+        async with self._slots:
+            await self._wait_for_rate()
+            yield
+
+    async def _wait_for_rate(self) -> None:
+        if self._rate is None:
+            return
+        async with self._turn:  # one after another, so that two do not take the same place
+            if len(self._starts) == self._starts.maxlen:
+                await self._clock.sleep_until(self._starts[0] + self._rate.per)
+            self._starts.append(self._clock.now())

@@ -1,0 +1,94 @@
+"""Which of the eligible steps run together (SPEC §3.4, §3.5).
+
+The result must be that of running one step after another, best match first, matching again after each. So a step may
+join the first one's wave only if nothing that would have run before it, one after another, could tell the difference:
+neither the steps ahead of it, in the wave or left out of it, nor steps that those could make eligible and that rank
+ahead of it. And no step that is spent may miss being seen not to match between two of the wave's runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from aloma_py.conditions.possible import could_match
+from aloma_py.match.table import StepTable
+from aloma_py.paths import Path
+
+
+def choose_wave(
+    table: StepTable, eligible: Sequence[int], spent: Collection[int], data: Any, *, parallel: bool = True
+) -> tuple[int, ...]:
+    """The steps of the next wave, by rank, in order. ``eligible`` is not empty and in order; the first is always in.
+
+    ``spent`` are the steps that match but have run; ``data`` is what all of them matched.
+    """
+    first = table.ranked[eligible[0]]
+    if len(eligible) == 1 or first.parallel == "never" or not parallel:
+        return (eligible[0],)
+    wave = [eligible[0]]
+    ahead = _Ahead(table, data, eligible[0])
+    for rank in eligible[1:]:
+        step = table.ranked[rank]
+        if step.parallel == "always" or (step.parallel == "auto" and ahead.allows(rank, spent)):
+            wave.append(rank)
+        ahead.add(rank)
+        if ahead.everything and not any(table.ranked[later].parallel == "always" for later in eligible):
+            break
+    return tuple(wave)
+
+
+class _Ahead:
+    """The steps that could run before a candidate if one ran after another."""
+
+    def __init__(self, table: StepTable, data: Any, first: int) -> None:
+        self.table = table
+        self.data = data
+        self.certain: list[int] = []
+        self.everything = False  # one of them may write anything
+        self.add(first)
+
+    def add(self, rank: int) -> None:
+        self.certain.append(rank)
+        step = self.table.ranked[rank]
+        # "always" says: its code does not get in the way of others, whatever it looks like.
+        self.everything |= step.footprint.everything and step.parallel != "always"
+
+    def allows(self, rank: int, spent: Collection[int]) -> bool:
+        if self.everything or self.table.ranked[rank].footprint.everything:
+            return False
+        table = self.table
+        if not all(self._apart(rank, other) for other in self.certain):
+            return False
+        reached = self._reached_before(rank)
+        if not all(self._apart(rank, other) for other in reached):
+            return False
+        mine = table.may_enable(rank)
+        return not any(
+            other in mine and any(other in table.may_enable(earlier) for earlier in (*self.certain, *reached))
+            for other in spent
+        )
+
+    def _apart(self, rank: int, other: int) -> bool:
+        return self.table.ranked[other].parallel == "always" or self.table.independent(rank, other)
+
+    def _reached_before(self, rank: int) -> set[int]:
+        """The steps ranking ahead of ``rank`` that the certain ones, and those they reach, could make eligible.
+
+        What stays as it is may rule a step out: one that waits for two results is not reached by one of them.
+        """
+        table = self.table
+        reached: set[int] = set()
+        grew = True
+        while grew:
+            sources = (*self.certain, *reached)
+            written: set[Path] = set().union(*(table.writes(source) for source in sources))
+            touched = set().union(*(table.may_enable(source) for source in sources))
+            found = {
+                other
+                for other in touched.difference(sources)
+                if other < rank and could_match(table.ranked[other].condition, self.data, written)
+            }
+            reached |= found
+            grew = bool(found)
+        return reached

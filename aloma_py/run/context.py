@@ -1,0 +1,139 @@
+"""Everything that one run has: its copy of the data, what its code may call, and what it asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aloma_py.clock import Clock
+from aloma_py.errors import RunError
+from aloma_py.models import AuditEntry, Json, Limits, Task
+from aloma_py.run.calls import Broker, RunCalls
+from aloma_py.run.connectors import Connectors, for_code, write_into
+from aloma_py.run.data import Data, to_data
+from aloma_py.run.effects import Effects
+from aloma_py.run.graph import Graph
+from aloma_py.run.handles import AuditHandle, StepHandle, TaskHandle, UserHandle
+from aloma_py.run.mapper import mapper
+from aloma_py.run.payloads import BlobHandle, FileHandle
+from aloma_py.run.pending import Calls, Pending
+from aloma_py.run.runlog import RunLog
+from aloma_py.steps.definition import StepDefinition
+from aloma_py.store.protocol import WorkspaceStore
+
+
+@dataclass(slots=True)
+class Services:
+    """What all runs of a workspace share."""
+
+    clock: Clock
+    store: WorkspaceStore
+    broker: Broker
+    libraries: Any
+    config: Mapping[str, Any]
+    limits: Limits
+
+
+class TaskData(Data):
+    """The data's root: ``$stash`` is there without being made."""
+
+    def __missing__(self, name: str) -> Data:
+        if name != "$stash":
+            raise KeyError(name)
+        stash = self[name] = Data()
+        return stash
+
+
+class RunContext:
+    """One attempt of one run. ``data`` is its own copy; ``before`` is the shared original, which nobody changes."""
+
+    def __init__(
+        self,
+        services: Services,
+        step: StepDefinition,
+        task: Task,
+        before: dict[str, Json],
+        *,
+        attempt: int,
+        run_calls: RunCalls,
+        audit_before: Sequence[AuditEntry] = (),
+    ) -> None:
+        self.services = services
+        self.limits = services.limits
+        self.step = step
+        self.task = task
+        self.attempt = attempt
+        self.run_calls = run_calls
+        self.audit_before = audit_before
+        self.before = before
+        self.data: Data = TaskData(to_data(before))
+        self.effects = Effects()
+        self.log = RunLog(services.clock, services.limits)
+        self.calls: Calls
+        self._closed = False
+        self._into: list[tuple[str, str, Any]] = []
+
+    def open_effects(self) -> Effects:
+        """The effects, for code that asks for one; an error for code that goes on after its run has ended."""
+        if self._closed:
+            raise RunError(f"the run of step {self.step.name!r} has ended; what its code asks for now is refused")
+        return self.effects
+
+    def close(self) -> None:
+        self._closed = True
+
+    def invoke(self, namespace: str, method: str, arguments: Json, into: str | None) -> Any:
+        """Make a connector call for the step's code."""
+        self.open_effects()
+
+        async def work() -> Any:
+            return for_code(namespace, await self.services.broker.call(self.run_calls, namespace, method, arguments))
+
+        answer = self.calls.start(f"connectors.{namespace}.{method}", work)
+        if into is not None:
+            self._into.append((into, method, answer))
+        return answer
+
+    async def settle(self) -> None:
+        """Wait for the calls that were not awaited, and write the answers that were wanted ``into`` the data."""
+        for call in self.calls.pending:
+            await call.settle()
+        for into, method, answer in self._into:
+            write_into(self.data, into, method, await answer if isinstance(answer, Pending) else answer)
+        if self.calls.pending:
+            await _settle_in(self.data)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the step's function is called with."""
+        return {name: FILLERS[source](self) for name, source in self.step.parameters.items()}
+
+
+async def _settle_in(value: Any) -> None:
+    """Put answers in the place of calls that were left in the data."""
+    for key, member in list(dict.items(value) if isinstance(value, dict) else enumerate(value)):
+        if isinstance(member, Pending):
+            value[key] = await member
+        elif isinstance(member, (dict, list)):
+            await _settle_in(member)
+
+
+FILLERS: dict[str, Callable[[RunContext], Any]] = {
+    "data": lambda run: run.data,
+    "task": TaskHandle,
+    "step": StepHandle,
+    "connectors": lambda run: Connectors(run.services.broker.connectors, run.invoke),
+    "lib": lambda run: run.services.libraries,
+    "audit": AuditHandle,
+    "graph": lambda run: Graph(run.data),
+    "mapper": lambda run: mapper,
+    "file": FileHandle,
+    "blob": BlobHandle,
+    "log": lambda run: run.log,
+    "config": lambda run: run.services.config.get,
+    "user": UserHandle,
+    "model": lambda run: run.step.condition.instance(run.before),
+}
+"""What fills a parameter, by the name that ``steps`` gives it."""
+
+__all__ = ["FILLERS", "RunContext", "Services", "TaskData"]

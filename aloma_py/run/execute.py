@@ -1,0 +1,149 @@
+"""One attempt of one run: a transaction on its own copy of the data (SPEC §3.6)."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from aloma_py import jsontext
+from aloma_py.changes import diff
+from aloma_py.clock import current_run
+from aloma_py.errors import InputError, ResultError, RunError, StepTimeout
+from aloma_py.intake import nearly_full
+from aloma_py.models import Change, ErrorInfo, Json, LogLine, Millis
+from aloma_py.run.context import RunContext
+from aloma_py.run.plain import plain
+from aloma_py.run.effects import Effects
+from aloma_py.run.pending import Calls, Stopwatch
+
+
+@dataclass(slots=True)
+class RunResult:
+    """What came of an attempt. With ``error`` the changes and effects are empty: they were discarded."""
+
+    changes: tuple[Change, ...]
+    effects: Effects
+    logs: tuple[LogLine, ...]
+    started_at: Millis
+    ended_at: Millis
+    error: ErrorInfo | None = None
+    raised: BaseException | None = None
+
+
+async def execute(context: RunContext) -> RunResult:
+    """Run the step's code once. Never raises for what the code does; cancellation from outside passes through."""
+    clock = context.services.clock
+    started = clock.now()
+    token = current_run.set(context)
+    changes: tuple[Change, ...] = ()
+    effects, raised = context.effects, None
+    try:
+        await _call(context)
+        changes = _changes(context)
+    except Exception as error:
+        raised = error
+    except SystemExit as error:
+        raised = RunError(f"the step called exit({error.code!r}); use task.complete() or return")
+    finally:
+        current_run.reset(token)
+        context.close()
+    if raised is None and context.run_calls.broken is not None:
+        raised, changes = context.run_calls.broken, ()
+    if raised is not None:
+        effects = Effects()
+    return RunResult(
+        changes=changes,
+        effects=effects,
+        logs=context.log.close(),
+        started_at=started,
+        ended_at=clock.now(),
+        error=describe_error(raised, context) if raised is not None else None,
+        raised=raised,
+    )
+
+
+async def _call(context: RunContext) -> None:
+    """Call the step's function within its time limit, and wait for the calls that it made."""
+    step = context.step
+    limit = step.timeout or context.limits.step_timeout
+    # Under a debugger a step may stand still for as long as somebody looks at it.
+    watch = Stopwatch(None if sys.gettrace() is not None and not _is_coverage() else limit / 1000)
+    context.calls = Calls(in_thread=not step.is_async, watch=watch)
+    arguments = context.arguments()
+    with watch.scope:
+        if not step.is_async:
+            await anyio.to_thread.run_sync(lambda: step.function(**arguments), abandon_on_cancel=True)
+        elif _may_call(step.parameters):
+            try:
+                async with context.calls:
+                    await step.function(**arguments)
+            except BaseExceptionGroup as group:
+                raise _only(group) from None
+        else:
+            await step.function(**arguments)
+        await context.settle()
+        return
+    raise StepTimeout(f"step {step.name!r} ran longer than its time limit of {limit} ms")
+
+
+def _may_call(parameters: Any) -> bool:
+    """Whether the code is given anything through which it can begin a call."""
+    return not CALLING.isdisjoint(parameters.values())
+
+
+CALLING = frozenset({"connectors", "file", "blob", "lib"})
+
+
+def _is_coverage() -> bool:
+    """Whether the trace function only counts lines."""
+    trace = sys.gettrace()
+    return "coverage" in f"{type(trace).__module__}.{getattr(trace, '__module__', '')}"
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error inside a task group's wrapping; the step's code is the only one that raises in it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _changes(context: RunContext) -> tuple[Change, ...]:
+    """What the code changed, checked: JSON, not too deep, not too large."""
+    limits = context.limits
+    after = plain(context.data, max_depth=limits.max_depth)
+    if "$stash" in after and not after["$stash"]:
+        del after["$stash"]
+    changes = diff(context.before, after)
+    if changes:
+        size = len(jsontext.dumps(after))
+        if size > limits.max_data_bytes:
+            raise ResultError(f"the data is {size:,} bytes, more than the limit of {limits.max_data_bytes:,} bytes")
+        warning = nearly_full(size, limits)
+        if warning is not None:
+            context.log.warning(warning)
+    return changes
+
+
+def describe_error(error: BaseException, context: RunContext) -> ErrorInfo:
+    """An error as data. The stack begins in the step's own code, and has no frames of the engine."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = context.step.location.file
+    inside = next((n for n, frame in enumerate(frames) if file is not None and frame.filename == file), None)
+    stack = "".join(traceback.format_list(frames[inside:] if inside is not None else []))
+    status = getattr(error, "status", None)
+    kind = "UnexpectedCall" if isinstance(error, InputError) else type(error).__name__
+    return ErrorInfo(kind, str(error) or kind, stack, status if isinstance(status, int) else None)
+
+
+def error_member(error: ErrorInfo, attempt: int, at: str) -> dict[str, Json]:
+    """What ``$errors.<step>`` holds (SPEC §3)."""
+    member = {"message": error.message, "type": error.type, "stack": error.stack, "attempt": attempt, "at": at}
+    if error.status is not None:
+        member["status"] = error.status
+    return member

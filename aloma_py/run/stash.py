@@ -1,0 +1,52 @@
+"""``data.$stash``: confidential values. Step code sees them; everyone else sees their type (SPEC §4).
+
+A task's ``data`` holds ``$stash`` as type names (``{"token": "String"}``), and so do its changes. The values are apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aloma_py.models import Change, Json
+
+
+def type_name(value: Json) -> str:
+    """How a hidden value is shown: ``String Number Boolean Array Object Null``."""
+    if isinstance(value, bool):
+        return "Boolean"
+    for kind, name in ((str, "String"), ((int, float), "Number"), (list, "Array"), (dict, "Object")):
+        if isinstance(value, kind):
+            return name
+    return "Null"
+
+
+def mask(stash: dict[str, Json]) -> dict[str, Json]:
+    """What others see of the values."""
+    return {name: type_name(value) for name, value in stash.items()}
+
+
+def with_stash(data: dict[str, Json], stash: dict[str, Json]) -> dict[str, Json]:
+    """The data as step code sees it. The result shares its parts with ``data``: it is to be read only."""
+    return {**data, "$stash": stash} if stash else data
+
+
+def without_stash(data: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The data as others see it, and the hidden values; a ``$stash`` that is no object counts as empty."""
+    if "$stash" not in data:
+        return data, {}
+    stash = data["$stash"]
+    if not isinstance(stash, dict) or not stash:
+        return {name: value for name, value in data.items() if name != "$stash"}, {}
+    return {**data, "$stash": mask(stash)}, stash
+
+
+def hide_change(change: Change) -> Change:
+    """The change as others see it."""
+    path = change.path
+    if not path or path[0] != "$stash" or (change.op == "delete" and len(path) <= 2):
+        return change
+    if len(path) == 1:
+        return replace(change, value=mask(change.value) if isinstance(change.value, dict) else {})
+    if len(path) == 2:
+        return Change("set", path, type_name(change.value))
+    return Change("set", path[:2], "Array" if isinstance(path[2], int) else "Object")

@@ -1,0 +1,225 @@
+"""Which task is advanced when: what was accepted, what is due, and what was touched from outside."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+import anyio.abc
+
+from aloma_py.cell import Cell
+from aloma_py.clock import VirtualClock
+from aloma_py.engine import Engine
+from aloma_py.models import Millis, TaskCommit, TaskState
+from aloma_py.run.runlog import capture_prints
+
+logger = logging.getLogger("aloma_py.scheduler")
+
+WINDOW = 2_000
+"""How many tasks are kept in memory to be advanced; what is beyond is read from the store when it is its turn."""
+
+
+class Scheduler:
+    """Advances the engine's tasks, at most ``max_active`` at once; as long as :meth:`running` is open.
+
+    It owns the engine's clock: with a :class:`VirtualClock` the time moves only by :meth:`run_until_quiet` and
+    :meth:`move_to`.
+    """
+
+    def __init__(self, engine: Engine, *, max_active: int = 256) -> None:
+        self.engine = engine
+        self.max_active = max_active
+        self._queue: deque[Cell] = deque()
+        self._active: set[Cell] = set()  # queued, or being advanced
+        self._again: set[Cell] = set()  # touched while they were being advanced
+        self._workers = 0
+        self._behind = False  # there may be ready tasks in the store that are not in the queue
+        self._asked = False  # whether the store was asked at all
+        self._next_due: Millis | None = None
+        self._changed = anyio.Event()
+        self._group: anyio.abc.TaskGroup | None = None
+        engine.wake = self.wake
+        engine.rests = self.rests
+        self._virtual = isinstance(engine.clock, VirtualClock)
+        if isinstance(engine.clock, VirtualClock):
+            engine.clock.on_sleep = self._ping
+            engine.holds_back = self._ping
+
+    # ── from the engine ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def wake(self, cell: Cell) -> None:
+        """Advance this task; again, if it is being advanced now."""
+        if cell in self._active:
+            self._again.add(cell)
+            return
+        if len(self._queue) >= WINDOW and not cell.touched:
+            self._behind = True  # it is on disk
+            self.engine.release(cell)
+            return
+        cell.holders += 1
+        self._active.add(cell)
+        self._queue.append(cell)
+        if self._group is not None and self._workers < self.max_active:
+            self._workers += 1
+            self._group.start_soon(self._work)
+
+    def rests(self, due: Millis) -> None:
+        """A task waits until ``due``."""
+        if self._next_due is None or due < self._next_due:
+            self._next_due = due
+            self._ping()
+
+    # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Scheduler]:
+        """Advance tasks while this is open, beginning with what the store has: pending, interrupted and due ones.
+
+        At the end, runs under way are cancelled; their tasks start again where they were when the store is opened
+        next. Use :meth:`drain` before it to let them finish.
+        """
+        with capture_prints():
+            async with anyio.create_task_group() as group:
+                self._group = group
+                await self.collect()
+                for _ in range(min(len(self._queue), self.max_active)):
+                    self._workers += 1
+                    group.start_soon(self._work)
+                if not self._virtual:
+                    group.start_soon(self._watch_store)
+                try:
+                    yield self
+                finally:
+                    self._group = None
+                    group.cancel_scope.cancel()
+
+    async def _work(self) -> None:
+        try:
+            while self._queue and self._group is not None:
+                await self._advance(self._queue.popleft())
+                if not self._active or self._virtual or (self._behind and len(self._queue) < WINDOW // 2):
+                    self._ping()
+        finally:
+            self._workers -= 1
+            self._ping()
+
+    async def _advance(self, cell: Cell) -> None:
+        try:
+            await self.engine.advance(cell)
+        except Exception as error:
+            logger.exception("task %s could not be advanced", cell.task.id)
+            await self._give_up(cell, error)
+        finally:
+            self._active.discard(cell)
+            cell.holders -= 1
+            if cell in self._again:
+                self._again.discard(cell)
+                self.wake(cell)
+            else:
+                self.engine.release(cell)
+
+    async def _give_up(self, cell: Cell, error: Exception) -> None:
+        """An error of the engine itself ends the task with its text: better than a task that hangs."""
+        now = self.engine.clock.now()
+        reason = f"the engine failed: {type(error).__name__}: {error}"
+        task = replace(cell.task, state=TaskState.ERROR, reason=reason, updated_at=now, ended_at=now)
+        try:
+            await self.engine.store.commit([TaskCommit(task)])
+        except Exception:
+            logger.exception("task %s: its error could not be stored either", cell.task.id)
+
+    async def _watch_store(self) -> None:
+        """Bring in what is due, and what did not fit into the queue."""
+        while True:
+            await self.collect()
+            changed = self._changed
+            now = self.engine.clock.now()
+            if self._behind and len(self._queue) < WINDOW // 2:
+                continue
+            with anyio.move_on_after(None if self._next_due is None else max(self._next_due - now, 0) / 1000):
+                await changed.wait()
+                await anyio.lowlevel.checkpoint()
+
+    async def collect(self) -> None:
+        """Queue what the store has ready, and learn when more will be."""
+        now = self.engine.clock.now()
+        due = self._next_due is not None and self._next_due <= now
+        room = WINDOW - len(self._queue)
+        if room <= 0 or not (due or self._behind or not self._asked):
+            return
+        self._asked, self._behind, self._next_due = True, False, None
+        known = frozenset(cell.task.id for cell in self._active)
+        ready = await self.engine.store.ready(now, room, known)
+        self._behind = len(ready) == room
+        for task in ready:
+            cell = self.engine.adopt(task)
+            if cell is None:
+                self._behind = True  # it was committed while it was being read
+            else:
+                self.wake(cell)
+        next_due = await self.engine.store.next_due()
+        if next_due is not None:
+            self.rests(next_due)
+
+    # ── waiting until nothing happens ───────────────────────────────────────────────────────────────────────────
+
+    async def drain(self) -> None:
+        """Wait until no task is being advanced; what only waits for a time, or for something from outside, stays."""
+        while self._active:
+            await self._changed.wait()
+
+    async def quiet(self) -> None:
+        """On the machine's clock: wait until no task is being advanced and none waits for a time."""
+        while self._active or self._behind or not self._asked or self._next_due is not None:
+            await self._changed.wait()
+
+    async def settle(self) -> None:
+        """On a virtual clock: wait until everything that can happen without the time moving has happened."""
+        while True:
+            await self.collect()
+            if not self._busy():
+                await anyio.lowlevel.checkpoint()
+                if not self._busy():
+                    return
+            else:
+                await self._changed.wait()
+
+    def _busy(self) -> bool:
+        clock = self.engine.clock
+        assert isinstance(clock, VirtualClock)
+        asleep = clock.sleepers | self.engine.held_back
+        return any(not cell.runs or not cell.runs <= asleep for cell in self._active)
+
+    async def next_time(self) -> Millis | None:
+        """The earliest time at which something will happen by itself."""
+        clock = self.engine.clock
+        assert isinstance(clock, VirtualClock)
+        times = [at for at in (clock.next_wake, await self.engine.store.next_due()) if at is not None]
+        return min(times) if times else None
+
+    async def move_to(self, at: Millis) -> None:
+        """On a virtual clock: let the time pass until ``at``, with everything that happens on the way."""
+        clock = self.engine.clock
+        assert isinstance(clock, VirtualClock)
+        await self.settle()
+        while (following := await self.next_time()) is not None and following <= at:
+            clock.move_to(following)
+            self._asked = False
+            await self.settle()
+        clock.move_to(at)
+
+    async def run_until_quiet(self, horizon: Millis | None = None) -> None:
+        """On a virtual clock: let the time pass until nothing happens by itself any more, or ``horizon`` is over."""
+        await self.settle()
+        clock = self.engine.clock
+        end = None if horizon is None else clock.now() + horizon
+        while (following := await self.next_time()) is not None and (end is None or following <= end):
+            await self.move_to(following)
+
+    def _ping(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

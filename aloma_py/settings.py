@@ -1,0 +1,25 @@
+"""What can be set from the environment (``ALOMA_…``) or on the command line; the command line wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The installation's settings. ``ALOMA_STORE=/var/lib/aloma/tasks.db`` sets :attr:`store`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="ALOMA_", extra="ignore", frozen=True)
+
+    store: Path = Field(Path("aloma.db"), description="the SQLite file; its lock, key and socket lie beside it")
+    workspace: str = Field("default", description="the workspace that commands mean")
+    keep_tasks_days: float = Field(30, gt=0, description="how long ended tasks are kept")
+    keep_logs_days: float = Field(14, gt=0, description="how long log lines are kept")
+    max_active: int = Field(256, ge=1, description="how many tasks are advanced at once")
+    max_runs: int = Field(1000, ge=1, description="how many steps a task may run")
+    max_redo: int = Field(100, ge=1, description="how many redos in a row may change nothing")
+    max_data_bytes: int = Field(1024 * 1024, ge=1024, description="how large a task's data may be")
+    step_timeout: str = Field("30s", description="how long an attempt of a step may run")
+    parallel: bool = Field(True, description="whether independent steps of one task share a wave")
