@@ -5,7 +5,7 @@ all of them into one representation, which is judged, indexed, explained and sho
 """
 
 from aloma_py.conditions.condition import Condition, Leaf, compile_condition, condition_of
-from aloma_py.conditions.explain import Explanation, ExplainRow, explain, leaf_results
+from aloma_py.conditions.explain import ExplainRow, Explanation, explain, leaf_results
 from aloma_py.conditions.helpers import (
     all_of,
     any_of,

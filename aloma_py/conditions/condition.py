@@ -89,7 +89,7 @@ def compile_condition(source: Any, *, step: str | None = None, json_types: bool 
 
 
 def condition_of(pattern: Pattern, source: str | None = None) -> Condition:
-    """The condition of a pattern that another front end built; ``source`` is its text, by default as Python shows it."""
+    """The condition of a pattern that another front end built; ``source`` is its text, by default as in Python."""
     found = tuple(Leaf(path, expected(leaf)) for path, leaf in leaves(pattern))
     return Condition(
         source=source or show(pattern),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from aloma_py.conditions.compiled import ANCHORS, FAILS, HOLDS, NEEDS, call, judge, when_missing
+from aloma_py.conditions.compiled import ALONE, ANCHORS, FAILS, NEEDS, call, judge, when_missing
 from aloma_py.conditions.condition import Condition
 from aloma_py.conditions.pattern import (
     AllOf,
@@ -105,7 +105,7 @@ class _Rows:
 
     def _holds(self, pattern: Pattern, value: Any, path: Path) -> bool:
         outcome = when_missing(pattern) if value is MISSING else judge(pattern, root=not path)(value)
-        return bool(outcome & (NEEDS if self.helped else ~HOLDS | 0b010))
+        return bool(outcome & (NEEDS if self.helped else ALONE))
 
     def _leaf(self, pattern: Pattern, value: Any, path: Path, orphan: bool) -> ExplainRow:
         held = self._holds(pattern, value, path)

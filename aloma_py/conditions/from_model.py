@@ -42,7 +42,7 @@ _SAME_IN_PYTHON: Final = frozenset({
 
 
 def model_pattern(model: type[BaseModel], path: Path = ()) -> Model:
-    """The pattern of a model class. Raises :class:`~aloma_py.errors.ConditionError` where its types are not complete."""
+    """The pattern of a model class; :class:`~aloma_py.errors.ConditionError` where its types are not complete."""
     if not model.__pydantic_complete__:
         try:
             model.model_rebuild()

@@ -163,7 +163,8 @@ def _alternatives(parts: Iterable[Pattern], path: Path) -> Iterator[KeySet]:
         found = list(necessary(part, path))
         if not found:
             return
-        union.update(dict.fromkeys(min(found, key=_breadth)))
+        narrowest: KeySet = min(found, key=_breadth)
+        union.update(dict.fromkeys(narrowest))
     yield tuple(union)
 
 

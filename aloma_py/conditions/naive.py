@@ -1,4 +1,4 @@
-"""The plain interpreter: the reference that the compiled matcher and the index are compared with, in tests and benchmarks.
+"""The plain interpreter: the reference that the compiled matcher and the index are compared with.
 
 It follows the sentences of SPEC §2 one by one and is meant to be read, not to be fast.
 """

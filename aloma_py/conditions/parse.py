@@ -1,4 +1,4 @@
-"""Python literals, helpers and JSON into the one representation; every mistake is a ``ConditionError`` with its place."""
+"""Python literals, helpers and JSON into the one representation; every mistake gets its place and its reason."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _LOGICAL: Final = ("$and", "$or", "$nor", "$not")
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """Reads patterns. With ``json_types`` the texts ``"String"``, ``"Number"`` … are types, as JSON has no other way."""
+    """Reads patterns. With ``json_types`` the texts ``"String"``, ``"Number"`` … are types: JSON has no other way."""
 
     json_types: bool = False
 

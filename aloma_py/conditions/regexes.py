@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import Final
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 LIMIT: Final = 0.05
 """Seconds after which a search is given up; it then counts as not found."""

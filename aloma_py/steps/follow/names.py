@@ -20,14 +20,12 @@ _READING_BUILTINS: Final = (
 )
 _READING_MODULES: Final = (
     "base64 binascii bisect.bisect calendar cmath datetime decimal email.utils fractions hashlib hmac html ipaddress "
-    "json logging math numbers os.path posixpath re secrets.token statistics.mean statistics.median statistics.stdev "
+    "json logging math numbers os.path posixpath random.Random.rand random.Random.uniform re secrets.token statistics.mean statistics.median statistics.stdev "
     "statistics.fmean string textwrap time unicodedata urllib.parse uuid warnings zlib zoneinfo copy.deepcopy "
-    "builtins.str. builtins.bytes. builtins.int. builtins.float. asyncio.sleep anyio.sleep"
+    "builtins.str. builtins.bytes. builtins.int. builtins.float. asyncio.sleep asyncio.tasks.sleep anyio.sleep"
 )
 READING: Final = frozenset(f"builtins.{name}" for name in _READING_BUILTINS.split())
-READING_PREFIXES: Final = tuple(
-    name if name.endswith(".") else name for name in _READING_MODULES.split()
-)
+READING_PREFIXES: Final = tuple(_READING_MODULES.split())
 """They read their arguments, and give something new that holds nothing of them."""
 
 _HOLDING_BUILTINS: Final = (
