@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-import anyio
-
 from aloma_py.match.table import StepTable
 from aloma_py.models import Json, Task
 from aloma_py.run.context import RunContext
+from aloma_py.turn import Turn
 
 
 @dataclass(eq=False, slots=True)
@@ -24,10 +23,14 @@ class Cell:
     recovered: bool = False  # loaded from the store in the middle of things: runs may have recorded calls
     matched: set[int] | None = None  # ranks in ``table``; None: not known
     table: StepTable | None = None
-    lock: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
-    scope: anyio.CancelScope | None = None  # of the wave under way
+    lock: Turn = field(default_factory=Turn)
     runs: set[RunContext] = field(default_factory=set)  # under way
     touched: bool = False  # changed from outside since it came to rest
     epoch: int = 0  # counts interruptions: a wave that was begun in an earlier one is dropped
     trail: deque[str] = field(default_factory=lambda: deque(maxlen=24))  # the last steps that ran
     holders: int = 0  # who needs the cell to stay
+
+    def interrupt(self) -> None:
+        """Stop the runs under way; what they did is dropped."""
+        for run in self.runs:
+            run.interrupt()

@@ -191,20 +191,20 @@ class Engine:
                 )
             )
         cell.runs.update(contexts)
-        cell.scope = anyio.CancelScope()
         try:
-            with cell.scope:
-                results = await self._run_all(task, contexts)
-                return [(run.step, run.attempt, result) for run, result in zip(contexts, results, strict=True)]
-            return None
+            results = await self._run_all(cell, contexts)
         finally:
-            cell.scope = None
             cell.runs.clear()
+        if any(context.interrupted for context in contexts):
+            return None
+        return [(run.step, run.attempt, result) for run, result in zip(contexts, results, strict=True)]
 
-    async def _run_all(self, task: Task, contexts: list[RunContext]) -> list[RunResult]:
-        if len(contexts) == 1 and task.expires_at is None:
+    async def _run_all(self, cell: Cell, contexts: list[RunContext]) -> list[RunResult]:
+        expires_at = cell.task.expires_at
+        if len(contexts) == 1 and expires_at is None:
             return [await self._run(contexts[0])]
         results: dict[int, RunResult] = {}
+        watch = anyio.CancelScope()
 
         async def keep(n: int, context: RunContext) -> None:
             results[n] = await self._run(context)
@@ -212,15 +212,12 @@ class Engine:
                 watch.cancel()
 
         async with anyio.create_task_group() as group:
-            watch = anyio.CancelScope()
             for n, context in enumerate(contexts):
                 group.start_soon(keep, n, context)
-            if task.expires_at is not None:
+            if expires_at is not None:
                 with watch:
-                    await self.clock.sleep_until(task.expires_at)
-                    cell = self.cells[task.id]
-                    assert cell.scope is not None
-                    cell.scope.cancel()
+                    await self.clock.sleep_until(expires_at)
+                    cell.interrupt()
         return [results[n] for n in range(len(contexts))]
 
     async def _run(self, context: RunContext) -> RunResult:

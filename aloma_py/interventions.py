@@ -134,8 +134,7 @@ def shown(engine: Engine, task: Task) -> Task:
 def _interrupt(cell: Cell) -> None:
     """Drop the wave under way, if there is one, with all that it did."""
     cell.epoch += 1
-    if cell.scope is not None:
-        cell.scope.cancel()
+    cell.interrupt()
 
 
 def _next(engine: Engine, cell: Cell, **changed: Any) -> Task:

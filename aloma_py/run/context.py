@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from aloma_py.clock import Clock
 from aloma_py.errors import RunError
 from aloma_py.models import AuditEntry, Json, Limits, Task
@@ -71,6 +73,8 @@ class RunContext:
         self.effects = Effects()
         self.log = RunLog(services.clock, services.limits)
         self.calls: Calls
+        self.scope: anyio.CancelScope | None = None  # around the code, while it runs
+        self.interrupted = False
         self._closed = False
         self._into: list[tuple[str, str, Any]] = []
 
@@ -82,6 +86,12 @@ class RunContext:
 
     def close(self) -> None:
         self._closed = True
+
+    def interrupt(self) -> None:
+        """Stop the code; nothing of the run is kept. One that has not begun yet does not begin."""
+        self.interrupted = True
+        if self.scope is not None:
+            self.scope.cancel()
 
     def invoke(self, namespace: str, method: str, arguments: Json, into: str | None) -> Any:
         """Make a connector call for the step's code."""

@@ -72,8 +72,11 @@ async def _call(context: RunContext) -> None:
     step = context.step
     limit = step.timeout or context.limits.step_timeout
     # Under a debugger a step may stand still for as long as somebody looks at it.
+    if context.interrupted:
+        return
     watch = Stopwatch(None if sys.gettrace() is not None and not _is_coverage() else limit / 1000)
     context.calls = Calls(in_thread=not step.is_async, watch=watch)
+    context.scope = watch.scope
     arguments = context.arguments()
     with watch.scope:
         if not step.is_async:
@@ -88,6 +91,8 @@ async def _call(context: RunContext) -> None:
             await step.function(**arguments)
         await context.settle()
         return
+    if context.interrupted:
+        return  # whoever interrupted it drops the result
     raise StepTimeout(f"step {step.name!r} ran longer than its time limit of {limit} ms")
 
 
@@ -116,7 +121,7 @@ def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def _changes(context: RunContext) -> tuple[Change, ...]:
     """What the code changed, checked: JSON, not too deep, not too large."""
     limits = context.limits
-    after = plain(context.data, max_depth=limits.max_depth)
+    after = plain(dict(context.data), max_depth=limits.max_depth)
     if "$stash" in after and not after["$stash"]:
         del after["$stash"]
     changes = diff(context.before, after)

@@ -112,8 +112,9 @@ class Memory:
         return frozenset({site})
 
     def make_from(self, key: object, *sources: Value) -> Value:
-        """A new container of what the sources are and hold: ``list(x)``, ``zip(x, y)``, ``x + y`` …"""
-        return self.make(key, *sources, *(self.elements(source) for source in sources), loop=True)
+        """A new container of what is in the sources, at most one level further down: ``list(x)``, ``dict(pairs)``."""
+        first = self.elements(join(sources))
+        return self.make(key, first, self.elements(first), loop=True)
 
     def elements(self, value: Value) -> Value:
         """What an element of the value may be: an array's, an object's member of an unknown name."""

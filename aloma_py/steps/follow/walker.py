@@ -11,8 +11,9 @@ from typing import Any
 from aloma_py.steps.definition import Footprint
 from aloma_py.steps.follow.calls import eval_call
 from aloma_py.steps.follow.memory import Memory, widen
-from aloma_py.steps.follow.places import delete_member, get_member, set_member
+from aloma_py.steps.follow.places import get_member, set_member
 from aloma_py.steps.follow.scopes import Scope
+from aloma_py.steps.follow.statements import walk_statements
 from aloma_py.steps.follow.values import (
     NOTHING,
     NUMBER,
@@ -80,7 +81,7 @@ class Walker:
         if isinstance(scope.node, ast.Lambda):
             self.give_back(scope, self.eval(scope.node.body, scope))
         else:
-            self.statements(scope.node.body, scope)
+            walk_statements(self, scope.node.body, scope)
 
     def give_back(self, scope: Scope, value: Value) -> None:
         if not value <= scope.returns:
@@ -372,10 +373,18 @@ class Walker:
         self.give_back(scope, value)
         return value
 
-    # --- statements: see statements.py ------------------------------------------------------------------------
 
-    def statements(self, body: Iterable[ast.stmt], scope: Scope) -> None:
-        from aloma_py.steps.follow.statements import walk
+def outside_of(function: FunctionType) -> dict[str, Any]:
+    """The names that a function sees from outside: its module's, and the variables that it captured."""
+    seen = dict(function.__globals__)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            seen[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            seen.pop(name, None)
+    return seen
 
-        for statement in body:
-            walk(self, statement, scope)
+
+def _only_text(value: Value) -> bool:
+    """Whether the value can be nothing but text or another plain value: with ``+``, the other one is the same."""
+    return bool(value) and all(isinstance(atom, (Text, Head)) or atom is Plain.SCALAR for atom in value)
