@@ -81,6 +81,7 @@ class Engine:
         self.cells: dict[str, Cell] = {}
         self.held_back: set[RunContext] = set()  # runs that wait for their step's concurrency or rate
         self.watchers: list[Watcher] = []
+        self.pausing = False  # the process is about to end: waves under way end, and none is begun
         self.wake: Callable[[Cell], None] = lambda cell: None  # the scheduler's: advance this task (again)
         self.rests: Callable[[Millis], None] = lambda due: None  # the scheduler's: a task waits until then
         self.holds_back: Callable[[], None] = lambda: None  # the scheduler's: a run waits for its step's limits
@@ -125,9 +126,11 @@ class Engine:
 
     async def advance(self, cell: Cell) -> None:
         """Run the task's waves until it rests: ended, or waiting."""
+        if self.pausing:
+            return
         epoch = cell.epoch
         following = await self._begin(cell)
-        while isinstance(following, Wave):
+        while isinstance(following, Wave) and not self.pausing:
             results = await self._run_wave(cell, following)
             if cell.epoch != epoch:
                 return  # stopped or deleted meanwhile
@@ -140,11 +143,12 @@ class Engine:
                 return None
             if task.state is TaskState.WAITING and not cell.touched and not self._is_due(task):
                 return None
-            task = replace(task, cycle=task.cycle.copy())
+            spent = task.cycle.spent
             following = self._match(cell, task, None)
             if isinstance(following, Rest):
+                task = replace(task, cycle=task.cycle.copy())
                 self._come_to_rest(task, following)
-                if _differ(task, cell.task):
+                if task.cycle.spent != spent or _rests_differently(task, cell.task):
                     await self._commit(cell, TaskCommit(task))
             return following
 
@@ -441,12 +445,5 @@ class Engine:
             del self.cells[cell.task.id]
 
 
-def _differ(one: Task, other: Task) -> bool:
-    """Whether two versions of a task rest differently."""
-    return (one.state, one.reason, one.due_at, one.result, one.cycle) != (
-        other.state,
-        other.reason,
-        other.due_at,
-        other.result,
-        other.cycle,
-    )
+def _rests_differently(one: Task, other: Task) -> bool:
+    return (one.state, one.reason, one.due_at, one.result) != (other.state, other.reason, other.due_at, other.result)

@@ -11,7 +11,7 @@ from aloma_py.engine import Engine
 from aloma_py.errors import StateError
 from aloma_py.intake import check_data, new_task
 from aloma_py.models import Change, Entry, EntryKind, Json, Task, TaskCommit, TaskFilter, TaskState
-from aloma_py.run.stash import hide_change, with_stash, without_stash
+from aloma_py.run.stash import hide_changes, with_stash, without_stash
 
 RESTING_FOR_GOOD = frozenset({TaskState.STOPPED, TaskState.IGNORED})
 
@@ -36,7 +36,7 @@ async def update(engine: Engine, task_id: str, patch: dict[str, Json], *, by: st
         if stash != cell.stash:
             task.stash = engine.encrypt(task.id, stash)
         goes_on = task.state not in RESTING_FOR_GOOD
-        await _commit(engine, cell, task, "update", tuple(map(hide_change, changes)), by, wake=goes_on)
+        await _commit(engine, cell, task, "update", hide_changes(changes), by, wake=goes_on)
         cell.stash = stash
         return cell.task
 

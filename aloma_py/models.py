@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aloma_py.paths import Path
@@ -179,31 +179,31 @@ class Cycle:
 
     def to_json(self) -> dict[str, Json]:
         """Only what differs from a fresh one."""
-        return {
-            name: value
-            for name, value in (
-                ("runs", self.runs),
-                ("wave", self.wave),
-                ("matched", self.matched),
-                ("spent", sorted(self.spent)),
-                ("ordinals", self.ordinals),
-                ("retries", {step: [retry.attempt, retry.due] for step, retry in self.retries.items()}),
-                ("idle_redos", self.idle_redos),
-                ("held", self.held),
-                ("owed", self.owed),
-                ("person", self.person),
-                ("delivered", self.delivered),
-            )
-            if value
-        }
+        found: dict[str, Json] = {}
+        for name in ("runs", "wave", "matched", "ordinals", "idle_redos", "held", "owed", "person", "delivered"):
+            value = getattr(self, name)
+            if value:
+                found[name] = value
+        if self.spent:
+            found["spent"] = sorted(self.spent)
+        if self.retries:
+            found["retries"] = {step: [retry.attempt, retry.due] for step, retry in self.retries.items()}
+        return found
 
     def copy(self) -> Cycle:
-        return replace(
-            self,
-            spent=set(self.spent),
-            ordinals=dict(self.ordinals),
-            retries=dict(self.retries),
-            idle_redos=dict(self.idle_redos),
+        # By hand: dataclasses.replace takes four times as long, and every wave makes a copy.
+        return Cycle(
+            self.runs,
+            self.wave,
+            self.matched,
+            set(self.spent),
+            self.ordinals.copy(),
+            self.retries.copy(),
+            self.idle_redos.copy(),
+            self.held,
+            self.owed,
+            self.person,
+            self.delivered,
         )
 
     @classmethod

@@ -37,6 +37,7 @@ class Scheduler:
         self._active: set[Cell] = set()  # queued, or being advanced
         self._again: set[Cell] = set()  # touched while they were being advanced
         self._workers = 0
+        self._idle: list[anyio.Event] = []  # of workers that wait for something to do
         self._behind = False  # there may be ready tasks in the store that are not in the queue
         self._asked = False  # whether the store was asked at all
         self._next_due: Millis | None = None
@@ -56,6 +57,8 @@ class Scheduler:
         if cell in self._active:
             self._again.add(cell)
             return
+        if self.engine.pausing:
+            return
         if len(self._queue) >= WINDOW and not cell.touched:
             self._behind = True  # it is on disk
             self.engine.release(cell)
@@ -63,7 +66,9 @@ class Scheduler:
         cell.holders += 1
         self._active.add(cell)
         self._queue.append(cell)
-        if self._group is not None and self._workers < self.max_active:
+        if self._idle:
+            self._idle.pop().set()
+        elif self._group is not None and self._workers < self.max_active:
             self._workers += 1
             self._group.start_soon(self._work)
 
@@ -95,17 +100,19 @@ class Scheduler:
                     yield self
                 finally:
                     self._group = None
+                    self._idle.clear()
                     group.cancel_scope.cancel()
 
     async def _work(self) -> None:
-        try:
-            while self._queue and self._group is not None:
+        """A worker: it stays, because to begin one costs more than a tiny task."""
+        while True:
+            while self._queue:
                 await self._advance(self._queue.popleft())
                 if not self._active or self._virtual or (self._behind and len(self._queue) < WINDOW // 2):
                     self._ping()
-        finally:
-            self._workers -= 1
-            self._ping()
+            wanted = anyio.Event()
+            self._idle.append(wanted)
+            await wanted.wait()
 
     async def _advance(self, cell: Cell) -> None:
         try:
@@ -134,7 +141,7 @@ class Scheduler:
 
     async def _watch_store(self) -> None:
         """Bring in what is due, and what did not fit into the queue."""
-        while True:
+        while not self.engine.pausing:
             await self.collect()
             changed = self._changed
             now = self.engine.clock.now()
@@ -171,6 +178,11 @@ class Scheduler:
         """Wait until no task is being advanced; what only waits for a time, or for something from outside, stays."""
         while self._active:
             await self._changed.wait()
+
+    async def wind_down(self) -> None:
+        """Let the waves under way end, and begin no more; the tasks go on when the store is opened next."""
+        self.engine.pausing = True
+        await self.drain()
 
     async def quiet(self) -> None:
         """On the machine's clock: wait until no task is being advanced and none waits for a time."""

@@ -93,8 +93,8 @@ class _Rows:
                 return self._alternatives(parts, value, path, orphan)
             case Not(inner):
                 return self._negation(pattern, inner, value, path, orphan)
-            case Size(inner):
-                return self._size(inner, value, path)
+            case Size():
+                return self._size(pattern, value, path)
             case Model():
                 return _model_rows(pattern, value, path)
         return []
@@ -168,15 +168,10 @@ class _Rows:
         wanted = "none of the alternatives" if isinstance(inner, AnyOf) else "what follows must not hold"
         return [ExplainRow(place(path), wanted, found, held, leaf=False), *self.of(inner, value, path, orphan)]
 
-    def _size(self, inner: Pattern, value: Any, path: Path) -> list[ExplainRow]:
-        if not isinstance(value, list):
-            note = "missing" if value is MISSING else f"{_found_kind(value)}, not an array"
-            return [_sized(row, row.expected, note) for row in _lost(inner, path, note)]
-        return [_sized(row, row.expected, f"length {len(value)}") for row in self.of(inner, len(value), path)]
-
-
-def _sized(row: ExplainRow, wanted: str, found: str) -> ExplainRow:
-    return ExplainRow(row.path, f"a length {wanted}", found, row.held, row.leaf)
+    def _size(self, pattern: Size, value: Any, path: Path) -> list[ExplainRow]:
+        if isinstance(value, list):
+            return self.of(pattern.pattern, len(value), (*path, "$size"))
+        return _lost(pattern, path, "missing" if value is MISSING else f"{_found_kind(value)}, not an array")
 
 
 def _lost(pattern: Pattern, path: tuple[str | int, ...], note: str) -> list[ExplainRow]:

@@ -6,132 +6,134 @@ The cost follows the data and the places, whichever is less at each object; how 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Any, Final
+from typing import Any
 
 from aloma_py.conditions.keys import FALSE, TRUE, Fact, Range, Scale
 from aloma_py.conditions.pattern import ELEMENT, kind_of
 from aloma_py.models import Json
 
-Facts = dict[int, Iterable[Hashable]]
-"""What data shows: by slot (the number of an aspect of a place) its keys."""
 
-_UNUSED: Final = -1
+class _Ladder:
+    """A scale whose nodes have numbers: what a value shows is one look-up after one bisection."""
+
+    __slots__ = ("numbers", "scale", "shown")
+
+    def __init__(self, scale: Scale) -> None:
+        self.scale = scale
+        self.numbers: dict[int, int] = {}
+        self.shown: list[tuple[int, ...]] = []
+
+    def settle(self) -> None:
+        """Gather for every node its own number and those above it, once all ranges have theirs."""
+        above: list[tuple[int, ...]] = [()]
+        for node in range(1, 2 * self.scale.size):
+            mine = (self.numbers[node],) if node in self.numbers else ()
+            above.append(above[node >> 1] + mine if mine else above[node >> 1])
+        self.shown = above[self.scale.size :]
 
 
 class _Place:
-    """A place in data that some fact mentions, with the slots of its aspects and the places below it."""
+    """A place in data that some fact mentions: the numbers of its facts, and the places below it."""
 
-    __slots__ = ("element", "indexes", "kind", "many", "names", "number", "scales", "string", "value")
+    __slots__ = ("element", "indexes", "kinds", "names", "number", "string", "values")
 
-    def __init__(self, many: bool) -> None:
-        self.many = many  # through some array: several values may be there
-        self.value = _UNUSED
-        self.kind = _UNUSED
-        self.number = _UNUSED
-        self.string = _UNUSED
-        self.scales = False
+    def __init__(self) -> None:
+        self.values: dict[Hashable, int] = {}
+        self.kinds: dict[Hashable, int] = {}
+        self.number: _Ladder | None = None
+        self.string: _Ladder | None = None
         self.names: dict[str, _Place] = {}
         self.indexes: dict[int, _Place] = {}
         self.element: _Place | None = None
 
     def below(self, part: str | int) -> _Place:
         if part == ELEMENT:
-            if self.element is None:
-                self.element = _Place(True)
+            self.element = self.element or _Place()
             return self.element
-        if isinstance(part, int):
-            if part not in self.indexes:
-                self.indexes[part] = self.names.setdefault(str(part), _Place(self.many))
-            return self.indexes[part]
-        return self.names.setdefault(part, _Place(self.many))
+        if isinstance(part, int):  # an element, or the member of that name
+            return self.indexes.setdefault(part, self.names.setdefault(str(part), _Place()))
+        return self.names.setdefault(part, _Place())
 
 
 class FactMap:
-    """The places and scales of a set of facts."""
+    """Gives numbers to facts, and finds the numbers of those that data shows."""
 
     def __init__(self, facts: Iterable[Fact]) -> None:
-        self._root = _Place(False)
-        self._scales: dict[int, Scale] = {}
-        self._slots = 0
-        ranges: dict[int, list[Range]] = {}
-        for fact in facts:
-            slot = self.slot(fact)
+        self._root = _Place()
+        self._count = 0
+        ranges: dict[tuple[Any, str], list[Range]] = {}
+        for fact in (facts := list(facts)):
             if isinstance(fact.key, Range):
-                ranges.setdefault(slot, []).append(fact.key)
-        self._scales = {slot: Scale(found) for slot, found in ranges.items()}
+                ranges.setdefault((fact.path, fact.aspect), []).append(fact.key)
+        ladders = []
+        for (path, aspect), found in ranges.items():
+            ladders.append(_Ladder(Scale(found)))
+            setattr(self._place(path), aspect, ladders[-1])
+        for fact in facts:
+            self.numbers(fact)
+        for ladder in ladders:
+            ladder.settle()
 
-    def slot(self, fact: Fact) -> int:
-        """The number of the fact's aspect of its place."""
-        place = self._root
-        for part in fact.path:
-            place = place.below(part)
-        slot: int = getattr(place, fact.aspect)
-        if slot == _UNUSED:
-            slot = self._slots
-            self._slots += 1
-            setattr(place, fact.aspect, slot)
-            place.scales = place.number != _UNUSED or place.string != _UNUSED
-        return slot
-
-    def keys(self, fact: Fact) -> list[tuple[int, Hashable]]:
-        """The fact as pairs of slot and key: one, or for a range the nodes of its scale."""
-        slot = self.slot(fact)
+    def numbers(self, fact: Fact) -> tuple[int, ...]:
+        """The number of a fact; for a range those of the nodes of the scale that make it up, perhaps none."""
+        place = self._place(fact.path)
         if isinstance(fact.key, Range):
-            return [(slot, node) for node in self._scales[slot].cover(fact.key)]
-        return [(slot, fact.key)]
+            ladder = self._ladder(fact)
+            return tuple(self._number(ladder.numbers, node) for node in ladder.scale.cover(fact.key))
+        return (self._number(place.values if fact.aspect == "value" else place.kinds, fact.key),)
 
     def share(self, fact: Fact) -> float:
         """For a range, the part of the scale that it covers."""
         assert isinstance(fact.key, Range)
-        return self._scales[self.slot(fact)].share(fact.key)
+        return self._ladder(fact).scale.share(fact.key)
 
-    def shown(self, data: Json) -> Facts:
-        """All facts that the data shows."""
-        facts: Facts = {}
-        self._gather(self._root, data, facts)
-        return facts
+    def shown(self, data: Json) -> set[int]:
+        """The numbers of all facts that the data shows."""
+        found: set[int] = set()
+        _gather(self._root, data, found)
+        return found
 
-    def _gather(self, place: _Place, value: Any, facts: dict[int, Any]) -> None:
-        kind = kind_of(value)
-        if place.many:
-            self._gather_many(place, value, kind, facts)
-        else:
-            if place.kind >= 0:
-                facts[place.kind] = (kind,)
-            if place.value >= 0 and kind not in ("object", "array", "null"):
-                facts[place.value] = ((TRUE if value else FALSE) if kind == "boolean" else value,)
-            if place.scales and (slot := self._scale_of(place, kind)) >= 0:
-                facts[slot] = self._scales[slot].nodes(value)
-        if kind == "object":
-            names = place.names
-            if len(names) <= len(value):
-                for name, below in names.items():
-                    if name in value:
-                        self._gather(below, value[name], facts)
-            else:
-                for name, inner in value.items():
-                    if name in names:
-                        self._gather(names[name], inner, facts)
-        elif kind == "array":
-            if place.element is not None:
-                for inner in value:
-                    self._gather(place.element, inner, facts)
-            for index, below in place.indexes.items():
-                if index < len(value):
-                    self._gather(below, value[index], facts)
+    def _ladder(self, fact: Fact) -> _Ladder:
+        place = self._place(fact.path)
+        ladder = place.number if fact.aspect == "number" else place.string
+        assert ladder is not None
+        return ladder
 
-    def _gather_many(self, place: _Place, value: Any, kind: str, facts: dict[int, Any]) -> None:
-        """As for a single value, but what was found before at this place stays."""
-        if place.kind >= 0:
-            facts.setdefault(place.kind, set()).add(kind)
-        if place.value >= 0 and kind not in ("object", "array", "null"):
-            key = (TRUE if value else FALSE) if kind == "boolean" else value
-            facts.setdefault(place.value, set()).add(key)
-        if place.scales and (slot := self._scale_of(place, kind)) >= 0:
-            facts.setdefault(slot, set()).update(self._scales[slot].nodes(value))
+    def _place(self, path: Iterable[str | int]) -> _Place:
+        place = self._root
+        for part in path:
+            place = place.below(part)
+        return place
 
-    @staticmethod
-    def _scale_of(place: _Place, kind: str) -> int:
-        if kind == "number":
-            return place.number
-        return place.string if kind == "string" else _UNUSED
+    def _number(self, numbers: dict[Any, int], key: Hashable) -> int:
+        number = numbers.setdefault(key, self._count)
+        if number == self._count:
+            self._count += 1
+        return number
+
+
+def _gather(place: _Place, value: Any, found: set[int]) -> None:
+    """Add what a value shows, and what is inside it."""
+    kind = kind_of(value)
+    if kind in place.kinds:
+        found.add(place.kinds[kind])
+    if kind == "object":
+        names = place.names
+        for name in names.keys() & value.keys():
+            _gather(names[name], value[name], found)
+    elif kind == "array":
+        if place.element is not None:
+            for inner in value:
+                _gather(place.element, inner, found)
+        for index, below in place.indexes.items():
+            if index < len(value):
+                _gather(below, value[index], found)
+    elif kind == "boolean":
+        if (fact := place.values.get(TRUE if value else FALSE)) is not None:
+            found.add(fact)
+    elif kind != "null":
+        if (fact := place.values.get(value)) is not None:
+            found.add(fact)
+        ladder = place.string if kind == "string" else place.number
+        if ladder is not None:
+            found.update(ladder.shown[ladder.scale.piece(value)])

@@ -1,21 +1,22 @@
 """Which of many conditions match: an index whose cost follows what matches, not how many conditions there are.
 
-A discrimination tree. Each node files every condition under the most selective of its key sets that is not used above
-it (``keys``), so that data only comes across conditions with whose keys it agrees; what is filed is small enough, or
-has no more keys, is judged whole. The tree is a filter only: every condition that the index gives was judged by its
-compiled form.
+Data is first turned into the set of *facts* that it shows (``facts``), small numbers for what conditions ask for. A
+discrimination tree then finds the candidates: each node files every condition under the most selective of its key sets
+(``keys``) that is not used above it, so that data only comes across conditions with whose keys it agrees. A candidate
+passes its gate, a few set operations on facts; what facts cannot decide (regexes, predicates, models, several leaves on
+one element of an array) is judged by its compiled form.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from aloma_py.conditions.condition import Condition
-from aloma_py.conditions.facts import FactMap, Facts
-from aloma_py.conditions.keys import Fact, KeySet, necessary
+from aloma_py.conditions.facts import FactMap
+from aloma_py.conditions.keys import KeySet, Place, Plan, Range, plan
 from aloma_py.conditions.pattern import has_computed
 from aloma_py.models import Json
 from aloma_py.paths import Path
@@ -36,18 +37,16 @@ class ConditionIndex:
         self.conditions = tuple(conditions)
         self._tests = [one.test for one in self.conditions]
         self._readers = _Readers(self.conditions)
-        self._facts: FactMap | None = None
-        self._tree: _Node = _Node(rest=list(range(len(self.conditions))))
-        if len(self.conditions) > _FEW:
-            self._facts, self._tree = _build(self.conditions)
+        self._filed: _Filed | None = _Filed(self.conditions) if len(self.conditions) > _FEW else None
 
     def __len__(self) -> int:
         return len(self.conditions)
 
     def match(self, data: Json) -> set[int]:
         """The positions of all conditions that match."""
-        tests = self._tests
-        return {at for at in self._candidates(data) if tests[at](data)}
+        if self._filed is not None:
+            return self._filed.match(data)
+        return {at for at, test in enumerate(self._tests) if test(data)}
 
     def rematch(self, data: Json, before: Collection[int], changed: Iterable[Path]) -> set[int]:
         """The same as :meth:`match`, given what matched ``before`` and the paths that have ``changed`` since.
@@ -55,60 +54,92 @@ class ConditionIndex:
         Only conditions that look at a changed path are judged; the others are as they were.
         """
         groups = self._readers.groups(changed)
+        if not groups:
+            return set(before)
         kept = {at for at in before if not any(at in group for group in groups)}
-        tests = self._tests
-        if sum(map(len, groups)) <= _FEW:
+        if self._filed is None or sum(map(len, groups)) <= _FEW:
+            tests = self._tests
             return kept.union(at for at in set().union(*groups) if tests[at](data))
-        for at in self._candidates(data):
-            if any(at in group for group in groups) and tests[at](data):
-                kept.add(at)
-        return kept
+        return kept | self._filed.match(data, groups)
 
     def looking_at(self, changed: Iterable[Path]) -> set[int]:
         """The positions of the conditions that look at any of these paths, or at a part or the whole of one."""
         return set().union(*self._readers.groups(changed))
 
-    def _candidates(self, data: Json) -> Collection[int]:
-        """Positions among which are all that match."""
-        if self._facts is None:
-            return self._tree.rest
+
+@dataclass(slots=True)
+class _Node:
+    """``below``: by the number of a fact, what to look at next where the data shows it; ``rest``: always candidates."""
+
+    below: dict[int, _Node | list[int]] = field(default_factory=dict)
+    rest: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """What the facts have to be before a condition is judged; ``test`` is ``None`` where that decides it."""
+
+    every: frozenset[int]  # all of these facts
+    some: tuple[frozenset[int], ...]  # of each of these sets at least one
+    never: frozenset[int]  # none of these
+    test: Callable[[Json], bool] | None
+
+
+class _Filed:
+    """Conditions filed in a discrimination tree, with the gate of each."""
+
+    __slots__ = ("_facts", "_gates", "_tree")
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        plans = [Plan() if has_computed(one.pattern) else plan(one.pattern) for one in conditions]
+        self._facts = FactMap(fact for one in plans for keys in (*one.sets, one.never) for fact in keys)
+        choices = [[_choice(keys, self._facts) for keys in one.sets] for one in plans]
+        self._gates = [
+            _gate(one, mine, self._facts, condition.test)
+            for one, mine, condition in zip(plans, choices, conditions, strict=True)
+        ]
+        self._tree = _node([_Entry(at, mine) for at, mine in enumerate(choices)], 0)
+
+    def match(self, data: Json, groups: Sequence[set[int]] | None = None) -> set[int]:
+        """The positions that match; with ``groups`` only those that are in one of these sets."""
+        shown = self._facts.shown(data)
+        matched: set[int] = set()
+        gates = self._gates
+        for at in self.candidates(shown):
+            gate = gates[at]
+            if (
+                gate.every <= shown
+                and gate.never.isdisjoint(shown)
+                and not (gate.some and any(map(shown.isdisjoint, gate.some)))
+                and (groups is None or any(at in group for group in groups))
+                and (gate.test is None or gate.test(data))
+            ):
+                matched.add(at)
+        return matched
+
+    def candidates(self, shown: set[int]) -> set[int]:
+        """Positions among which are all that match data with these facts."""
         found: list[int] = []
-        _visit(self._tree, self._facts.shown(data), found)
+        nodes = [self._tree]
+        while nodes:
+            node = nodes.pop()
+            found += node.rest
+            for fact in node.below.keys() & shown:
+                below = node.below[fact]
+                if isinstance(below, list):
+                    found += below
+                else:
+                    nodes.append(below)
         return set(found)
 
 
 @dataclass(slots=True)
-class _Node:
-    """``tables``: by slot and key, what to look at next where the data shows that; ``rest``: candidates in any case."""
-
-    tables: dict[int, dict[Hashable, _Node | list[int]]] = field(default_factory=dict)
-    rest: list[int] = field(default_factory=list)
-
-
-def _visit(node: _Node, facts: Facts, found: list[int]) -> None:
-    """Gather the candidates of a node and of all below it with whose keys the data agrees."""
-    found += node.rest
-    tables = node.tables
-    for slot in tables if len(tables) < len(facts) else facts:
-        table, keys = tables.get(slot), facts.get(slot)
-        if table is None or keys is None:
-            continue
-        for key in keys:
-            below = table.get(key)
-            if below is None:
-                continue
-            if isinstance(below, list):
-                found += below
-            else:
-                _visit(below, facts, found)
-
-
-@dataclass(slots=True)
 class _Choice:
-    """A key set as the tree uses it. ``share``: for a range, how much of its scale it covers."""
+    """A key set as the tree uses it. For a range: its scale, and how much of that it covers."""
 
-    keys: tuple[tuple[int, Hashable], ...]
-    share: float | None = None
+    numbers: tuple[int, ...]
+    scale: tuple[Place, str] | None = None
+    share: float = 0
 
 
 @dataclass(slots=True)
@@ -120,41 +151,37 @@ class _Entry:
     copies: int = 1
 
 
-def _build(conditions: Sequence[Condition]) -> tuple[FactMap, _Node]:
-    key_sets: list[list[KeySet]] = [
-        [] if has_computed(one.pattern) else list(dict.fromkeys(necessary(one.pattern))) for one in conditions
-    ]
-    facts = FactMap(fact for sets in key_sets for one in sets for fact in one)
-    entries = [_Entry(at, [_choice(one, facts) for one in sets]) for at, sets in enumerate(key_sets)]
-    return facts, _node(entries, 0)
+def _choice(keys: KeySet, facts: FactMap) -> _Choice:
+    numbers = tuple(number for fact in keys for number in facts.numbers(fact))
+    if len(keys) == 1 and isinstance(keys[0].key, Range):
+        return _Choice(numbers, (keys[0].path, keys[0].aspect), facts.share(keys[0]))
+    return _Choice(numbers)
 
 
-def _choice(key_set: KeySet, facts: FactMap) -> _Choice:
-    keys = tuple(pair for fact in key_set for pair in facts.keys(fact))
-    is_range = len(key_set) == 1 and _is_range(key_set[0])
-    return _Choice(keys, facts.share(key_set[0]) if is_range else None)
-
-
-def _is_range(fact: Fact) -> bool:
-    return fact.aspect in ("number", "string")
+def _gate(of: Plan, choices: Iterable[_Choice], facts: FactMap, test: Callable[[Json], bool]) -> _Gate:
+    return _Gate(
+        frozenset(one.numbers[0] for one in choices if len(one.numbers) == 1),
+        tuple(frozenset(one.numbers) for one in choices if len(one.numbers) != 1),
+        frozenset(number for fact in of.never for number in facts.numbers(fact)),
+        None if of.exact else test,
+    )
 
 
 def _node(entries: list[_Entry], depth: int) -> _Node:
     node = _Node()
     cost = _costs(entries)
-    filed: dict[int, dict[Hashable, list[_Entry]]] = {}
+    filed: dict[int, list[_Entry]] = {}
     for entry in entries:
-        usable = [one for one in entry.choices if entry.copies * len(one.keys) <= _MOST_COPIES]
+        usable = [one for one in entry.choices if entry.copies * len(one.numbers) <= _MOST_COPIES]
         if not usable:
             node.rest.append(entry.position)
             continue
         chosen = min(usable, key=cost)
         left = [one for one in entry.choices if one is not chosen]
-        below = _Entry(entry.position, left, entry.copies * max(1, len(chosen.keys)))
-        for slot, key in chosen.keys:
-            filed.setdefault(slot, {}).setdefault(key, []).append(below)
-    for slot, table in filed.items():
-        node.tables[slot] = {key: _branch(found, depth + 1) for key, found in table.items()}
+        below = _Entry(entry.position, left, entry.copies * max(1, len(chosen.numbers)))
+        for number in chosen.numbers:
+            filed.setdefault(number, []).append(below)
+    node.below = {number: _branch(found, depth + 1) for number, found in filed.items()}
     return node
 
 
@@ -165,22 +192,20 @@ def _branch(entries: list[_Entry], depth: int) -> _Node | list[int]:
 
 
 def _costs(entries: list[_Entry]) -> Callable[[_Choice], float]:
-    """How many conditions data comes across, about, that shows a key of a choice: fewer is better."""
-    by_key: Counter[tuple[int, Hashable]] = Counter()
-    by_scale: Counter[int] = Counter()
+    """How many conditions data comes across, about, that shows a fact of a choice: fewer is better."""
+    by_number: Counter[int] = Counter()
+    by_scale: Counter[tuple[Place, str]] = Counter()
     for entry in entries:
         for choice in entry.choices:
-            if choice.share is None:
-                by_key.update(choice.keys)
-            elif choice.keys:
-                by_scale[choice.keys[0][0]] += 1
+            if choice.scale is None:
+                by_number.update(choice.numbers)
+            else:
+                by_scale[choice.scale] += 1
 
     def cost(choice: _Choice) -> float:
-        if not choice.keys:
-            return 0
-        if choice.share is not None:
-            return choice.share * by_scale[choice.keys[0][0]]
-        return max(by_key[key] for key in choice.keys)
+        if choice.scale is not None:
+            return choice.share * by_scale[choice.scale]
+        return max((by_number[number] for number in choice.numbers), default=0)
 
     return cost
 

@@ -1,15 +1,16 @@
-"""What data must show before a condition can match: the keys that the index files a condition under.
+"""What data must show before a condition can match: what the index files conditions under.
 
-A *fact* about data is a pair of an aspect of a place (its value, its JSON type, where it lies on a scale) and a key.
-A *key set* is a necessary disjunction: a condition cannot match unless the data shows at least one of its facts. An
-equality gives a key set of one, ``$in`` one key a value, ``$or`` the union of what its alternatives need, and what can
-hold on a missing member gives none. Key sets need only be necessary: what the index finds is judged whole afterwards.
+A *fact* is something about one place in the data that can be looked up: its value, its JSON type, or where it lies
+between the bounds that conditions mention. A *key set* is a necessary disjunction: a condition cannot match unless the
+data shows at least one of its facts. An equality gives a key set of one, ``$in`` one fact a value, ``$or`` the union
+of what its alternatives need. Many conditions are exactly a conjunction of key sets, and then need not be judged at
+all; the others are judged whole after the facts have let them pass.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -35,15 +36,19 @@ from aloma_py.conditions.pattern import (
     Value,
     kind_of,
 )
-from aloma_py.paths import Path
+
+Place = tuple[str | int, ...]
+"""A path in data, through :data:`ELEMENT` where some element of an array is meant."""
 
 Aspect = Literal["value", "kind", "number", "string"]
 """The last two are scales: where a number lies among numbers, a string among strings."""
 
-_ALL_KINDS: Final = ("string", "number", "boolean", "null", "array", "object")
+_NOT_NULL: Final = ("string", "number", "boolean", "array", "object")
 _KINDS: Final[dict[str, tuple[str, ...]]] = {
-    **{kind: (kind,) for kind in _ALL_KINDS}, "integer": ("number",), "container": ("array", "object"),
-}  # fmt: skip
+    **{kind: (kind,) for kind in (*_NOT_NULL, "null")},
+    "integer": ("number",),
+    "container": ("array", "object"),
+}
 
 
 class Truth:
@@ -76,12 +81,33 @@ class Range:
 class Fact:
     """Something that data may show at a path (through :data:`ELEMENT`: at some element)."""
 
-    path: tuple[str | int, ...]
+    path: Place
     aspect: Aspect
     key: Hashable
 
 
 KeySet = tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What facts say about a pattern.
+
+    It cannot match unless the data shows one fact of each of ``sets``, and none of ``never``. ``exact``: it then does
+    match, so that it need not be judged.
+    """
+
+    sets: tuple[KeySet, ...] = ()
+    never: tuple[Fact, ...] = ()
+    exact: bool = False
+
+    @property
+    def single(self) -> bool:
+        """Whether the pattern matches just when one of a set of facts is shown."""
+        return self.exact and len(self.sets) == 1 and not self.never
+
+
+_UNKNOWN: Final = Plan()
 
 
 def value_key(value: str | int | float | bool) -> Hashable:
@@ -91,61 +117,136 @@ def value_key(value: str | int | float | bool) -> Hashable:
     return value
 
 
-def necessary(pattern: Pattern, path: tuple[str | int, ...] = ()) -> Iterator[KeySet]:
-    """The key sets of a pattern on the value at ``path``."""
+def plan(pattern: Pattern, path: Place = ()) -> Plan:
+    """The plan of a pattern on the value at ``path``."""
     match pattern:
         case Members(items) if items:
-            for key, part in items:
-                yield from necessary(part, (*path, key))
+            return _of_members(items, path)
         case AllOf(parts):
-            yield from _ranges([part for part in parts if isinstance(part, Compare)], path)
-            for part in parts:
-                if not isinstance(part, Compare):
-                    yield from necessary(part, path)
-        case Array(parts) if parts:
-            yield _kinds(path, ("array",))
-            for part in parts:
-                yield from necessary(part, (*path, ELEMENT))
+            ranges = _of_ranges([part for part in parts if isinstance(part, Compare)], path)
+            others = [plan(part, path) for part in parts if not isinstance(part, Compare)]
+            return _in_element(_together([ranges, *others]), path)
         case AnyOf(parts):
-            yield from _alternatives(parts, path)
+            return _of_alternatives([plan(part, path) for part in parts])
+        case Array(parts) if parts:
+            return _of_array([plan(part, (*path, ELEMENT)) for part in parts], path)
         case Compare():
-            yield from _ranges([pattern], path)
+            return _of_ranges([pattern], path)
+        case Not(inner) if inner != Null():
+            return _of_negation(plan(inner, path), path)
         case Model(derived=derived):
-            yield _kinds(path, ("object",))
-            yield from necessary(derived, path)
+            known = plan(derived, path)
+            return Plan((*known.sets, _kinds(path, ("object",))), known.never)
+        case Null() | Exists(False):
+            return Plan((), _kinds(path, _NOT_NULL), exact=True) if ELEMENT not in path else _UNKNOWN
         case _:
-            yield from _of_leaf(pattern, path)
+            return _of_leaf(pattern, path)
 
 
-def _of_leaf(pattern: Pattern, path: Path) -> Iterator[KeySet]:
+def _of_members(items: Iterable[tuple[str | int, Pattern]], path: Place) -> Plan:
+    """Facts below an object say that it is there. Without any it may be missing, and the rule for that applies."""
+    found = _together([plan(part, (*path, key)) for key, part in items])
+    there = not path or bool(found.sets)
+    return _in_element(Plan(found.sets, found.never, found.exact and there), path)
+
+
+def _together(plans: Iterable[Plan]) -> Plan:
+    plans = list(plans)
+    return Plan(
+        tuple(dict.fromkeys(one for each in plans for one in each.sets)),
+        tuple(dict.fromkeys(one for each in plans for one in each.never)),
+        all(each.exact for each in plans),
+    )
+
+
+def _in_element(found: Plan, path: Place) -> Plan:
+    """Two facts of an array may come from two of its elements, so they say less than one element with both."""
+    return found if ELEMENT not in path or found.single else Plan(found.sets)
+
+
+def _of_array(parts: list[Plan], path: Place) -> Plan:
+    """Every part needs an element; a fact about an element says that there is an array."""
+    sets = tuple(dict.fromkeys(one for part in parts for one in part.sets))
+    exact = all(part.single for part in parts)
+    return _in_element(Plan(sets or (_kinds(path, ("array",)),), (), exact), path)
+
+
+def _of_alternatives(plans: list[Plan]) -> Plan:
+    """One key set for all alternatives: the narrowest of each; nothing where one alternative needs nothing."""
+    if not all(one.sets for one in plans):
+        return _UNKNOWN
+    narrowest = [min(one.sets, key=_breadth) for one in plans]
+    union = tuple(dict.fromkeys(fact for one in narrowest for fact in one))
+    return Plan((union,), (), all(one.single for one in plans))
+
+
+def _breadth(keys: Iterable[Fact]) -> tuple[int, int]:
+    aspects = [("value", "string", "number", "kind").index(fact.aspect) for fact in keys]
+    return max(aspects, default=0), len(aspects)
+
+
+def _of_negation(inner: Plan, path: Place) -> Plan:
+    """What must not be one of some facts; a missing member is none of them."""
+    if not inner.single or ELEMENT in path or any(fact.path != path for fact in inner.sets[0]):
+        return _UNKNOWN
+    return Plan((), inner.sets[0], exact=True)
+
+
+def _of_ranges(comparisons: list[Compare], path: Place) -> Plan:
+    """One range for all comparisons with numbers, and one for all with strings."""
+    sets = []
+    used = 0
+    for aspect, kind in (("number", (int, float)), ("string", str)):
+        bounds: dict[str, Any] = {}
+        for one in comparisons:
+            if isinstance(one.bound, kind):
+                bounds.setdefault(one.operator, one.bound)
+        if bounds:
+            low = next((name for name in ("$gt", "$gte") if name in bounds), None)
+            high = next((name for name in ("$lt", "$lte") if name in bounds), None)
+            used += (low is not None) + (high is not None)
+            key = Range(bounds.get(low or ""), low == "$gte", bounds.get(high or ""), high == "$lte")
+            sets.append((Fact(path, "number" if aspect == "number" else "string", key),))
+    return Plan(tuple(sets), (), exact=used == len(comparisons))  # a second bound on one side is not in the range
+
+
+def _of_leaf(pattern: Pattern, path: Place) -> Plan:
     match pattern:
         case Value(value):
-            yield (Fact(path, "value", value_key(value)),)
+            return _one((Fact(path, "value", value_key(value)),))
         case OneOf(options):
             found = [_of_option(one, path) for one in options]
-            if None not in found:
-                yield tuple(dict.fromkeys(one for one in found if one is not None))
+            if None in found:
+                return _UNKNOWN
+            keys = tuple(dict.fromkeys(one for one in found if one is not None))
+            return Plan((keys,), (), all(isinstance(one, Value) for one in options))
         case HiddenKind(names, or_missing=False):
-            yield tuple(Fact(path, "value", name) for name in names)
-        case Equal(value):
-            yield _kinds(path, (kind_of(value),))
+            return _one(tuple(Fact(path, "value", name) for name in names))
         case Kind(name):
-            yield _kinds(path, _KINDS[name])
-        case Regex():
-            yield _kinds(path, ("string",))
-        case Size() | Array():
-            yield _kinds(path, ("array",))
+            return Plan((_kinds(path, _KINDS[name]),), (), name != "integer")
         case Members():
-            yield _kinds(path, ("object",))
+            return _one(_kinds(path, ("object",)))
+        case Array():
+            return _one(_kinds(path, ("array",)))
         case Exists(True) | Not(Null()):
-            yield _kinds(path, tuple(kind for kind in _ALL_KINDS if kind != "null"))
+            return _one(_kinds(path, _NOT_NULL))
+        case Equal(value):
+            return Plan((_kinds(path, (kind_of(value),)),))
+        case Regex():
+            return Plan((_kinds(path, ("string",)),))
+        case Size():
+            return Plan((_kinds(path, ("array",)),))
         case Predicate():
-            yield _kinds(path, _ALL_KINDS)
+            return Plan((_kinds(path, (*_NOT_NULL, "null")),))
         case _:
-            return
+            return _UNKNOWN
 
 
-def _of_option(option: Value | Equal | Null | Regex, path: Path) -> Fact | None:
+def _one(keys: KeySet) -> Plan:
+    return Plan((keys,), (), exact=True)
+
+
+def _of_option(option: Value | Equal | Null | Regex, path: Place) -> Fact | None:
     match option:
         case Value(value):
             return Fact(path, "value", value_key(value))
@@ -156,43 +257,8 @@ def _of_option(option: Value | Equal | Null | Regex, path: Path) -> Fact | None:
     return None
 
 
-def _alternatives(parts: Iterable[Pattern], path: Path) -> Iterator[KeySet]:
-    """One key set for all alternatives: the narrowest of each; none where one alternative needs nothing."""
-    union: dict[Fact, None] = {}
-    for part in parts:
-        found = list(necessary(part, path))
-        if not found:
-            return
-        narrowest: KeySet = min(found, key=_breadth)
-        union.update(dict.fromkeys(narrowest))
-    yield tuple(union)
-
-
-def _breadth(keys: KeySet) -> tuple[int, int]:
-    return max(("value", "string", "number", "kind").index(fact.aspect) for fact in keys), len(keys)
-
-
-def _kinds(path: Path, kinds: tuple[str, ...]) -> KeySet:
+def _kinds(path: Place, kinds: Iterable[str]) -> KeySet:
     return tuple(Fact(path, "kind", kind) for kind in kinds)
-
-
-def _ranges(comparisons: Iterable[Compare], path: Path) -> Iterator[KeySet]:
-    """One range for all comparisons with numbers, and one for all with strings."""
-    numbers: dict[str, Any] = {}
-    strings: dict[str, Any] = {}
-    for one in comparisons:
-        (strings if isinstance(one.bound, str) else numbers).setdefault(one.operator, one.bound)
-    if numbers:
-        yield (Fact(path, "number", _range(numbers)),)
-    if strings:
-        yield (Fact(path, "string", _range(strings)),)
-
-
-def _range(bounds: dict[str, Any]) -> Range:
-    """The range of some operators; one bound on each side is enough for a necessary condition."""
-    low = next((name for name in ("$gt", "$gte") if name in bounds), None)
-    high = next((name for name in ("$lt", "$lte") if name in bounds), None)
-    return Range(bounds[low] if low else None, low == "$gte", bounds[high] if high else None, high == "$lte")
 
 
 class Scale:
@@ -209,15 +275,6 @@ class Scale:
         bounds = {bound for one in ranges for bound in (one.low, one.high) if bound is not None}
         self.points: list[Any] = sorted(bounds)
         self.size = 1 << (2 * len(self.points)).bit_length()
-
-    def nodes(self, value: Any) -> list[int]:
-        """The nodes that a value shows, from its piece to the root."""
-        node = self.size + self._piece(value)
-        found = []
-        while node:
-            found.append(node)
-            node >>= 1
-        return found
 
     def cover(self, wanted: Range) -> list[int]:
         """The nodes that a range is the union of; none for an empty range."""
@@ -241,10 +298,11 @@ class Scale:
         return max(0, last + 1 - first) / (2 * len(self.points) + 1)
 
     def _ends(self, wanted: Range) -> tuple[int, int]:
-        first = 0 if wanted.low is None else self._piece(wanted.low) + (not wanted.low_closed)
-        last = 2 * len(self.points) if wanted.high is None else self._piece(wanted.high) - (not wanted.high_closed)
+        first = 0 if wanted.low is None else self.piece(wanted.low) + (not wanted.low_closed)
+        last = 2 * len(self.points) if wanted.high is None else self.piece(wanted.high) - (not wanted.high_closed)
         return first, last
 
-    def _piece(self, value: Any) -> int:
+    def piece(self, value: Any) -> int:
+        """The piece that a value lies in: an even number between two bounds, an odd one on a bound."""
         at = bisect.bisect_left(self.points, value)
         return 2 * at + (at < len(self.points) and self.points[at] == value)

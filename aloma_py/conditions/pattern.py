@@ -240,8 +240,10 @@ def leaves(pattern: Pattern, path: tuple[str | int, ...] = ()) -> Iterator[tuple
     elif isinstance(pattern, (AllOf, AnyOf)):
         for part in pattern.patterns:
             yield from leaves(part, path)
-    elif isinstance(pattern, (Not, Size)):
+    elif isinstance(pattern, Not):
         yield from leaves(pattern.pattern, path)
+    elif isinstance(pattern, Size):
+        yield from leaves(pattern.pattern, (*path, "$size"))
     elif isinstance(pattern, Model):
         for one in pattern.fields:
             yield place((*path, *one.path)), one

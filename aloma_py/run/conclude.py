@@ -24,7 +24,7 @@ from aloma_py.run.effects import Effects, Subtask
 from aloma_py.run.execute import RunResult, error_member
 from aloma_py.run.handles import iso
 from aloma_py.run.retry import retry_delay
-from aloma_py.run.stash import hide_change, with_stash, without_stash
+from aloma_py.run.stash import hide_changes, with_stash, without_stash
 from aloma_py.steps.definition import StepDefinition
 
 
@@ -121,7 +121,7 @@ def _entry(
     attempt: int,
     result: RunResult,
     outcome: Any,
-    changes: Sequence[Change],
+    changes: tuple[Change, ...],
     conflicts: Sequence[Conflict],
 ) -> Entry:
     return Entry(
@@ -134,8 +134,8 @@ def _entry(
         wave=wave,
         attempt=attempt,
         outcome=outcome,
-        changes=tuple(hide_change(change) for change in changes),
-        conflicts=tuple(conflict for conflict in conflicts if conflict.won == step.name),
+        changes=hide_changes(changes),
+        conflicts=tuple(conflict for conflict in conflicts if conflict.won == step.name) if conflicts else (),
         effects=result.effects.in_words(),
         error=result.error,
         logs=result.logs,

@@ -40,8 +40,14 @@ def without_stash(data: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Jso
     return {**data, "$stash": mask(stash)}, stash
 
 
-def hide_change(change: Change) -> Change:
-    """The change as others see it."""
+def hide_changes(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """The changes as others see them."""
+    if any(change.path[:1] == ("$stash",) for change in changes):
+        return tuple(_hide(change) for change in changes)
+    return changes
+
+
+def _hide(change: Change) -> Change:
     path = change.path
     if not path or path[0] != "$stash" or (change.op == "delete" and len(path) <= 2):
         return change

@@ -46,7 +46,9 @@ class Step(Generic[P, R]):
     location: Location
 
     def __init__(self, function: Callable[P, R], condition: Any, options: StepOptions, name: str) -> None:
-        copied = {name: getattr(function, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(function, name)}
+        copied: dict[str, Any] = {
+            name: getattr(function, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(function, name)
+        }
         # Written past __setattr__, which refuses every change from now on.
         self.__dict__.update(
             copied,

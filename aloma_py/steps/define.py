@@ -23,7 +23,9 @@ from aloma_py.steps.parameters import MODEL, fill_parameters
 from aloma_py.steps.sources import Sources
 
 
-def define(step: Step[..., Any], *, sources: Sources | None = None, libraries: Libraries | None = None) -> StepDefinition:
+def define(
+    step: Step[..., Any], *, sources: Sources | None = None, libraries: Libraries | None = None
+) -> StepDefinition:
     """Compile the step's condition, find what fills its parameters and what its code may read and write.
 
     ``libraries`` are followed where the code calls them; without them such a call counts as unknown.
@@ -92,4 +94,3 @@ def _version(source: str, condition: Condition, options: dict[str, Any]) -> str:
         for name, value in sorted(options.items())
     }
     return hashlib.sha256("\0".join((source, condition.source, repr(shown))).encode()).hexdigest()[:12]
-

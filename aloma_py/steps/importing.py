@@ -90,7 +90,9 @@ class _Finder(MetaPathFinder):
         self._roots = roots
         self._texts = texts
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         root, *parts = fullname.split(".")
         folder = next((folder for folder, name in self._roots.items() if name == root), None)
         if folder is None:
@@ -104,7 +106,9 @@ class _Finder(MetaPathFinder):
             )
         file = place.parent / f"{place.name}.py"
         if parts and file.is_file():
-            return importlib.util.spec_from_file_location(fullname, file, loader=_Loader(fullname, str(file), self._texts))
+            return importlib.util.spec_from_file_location(
+                fullname, file, loader=_Loader(fullname, str(file), self._texts)
+            )
         if place.is_dir():
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [str(place)]
@@ -137,7 +141,9 @@ def _told(place: str, ours: Mapping[str, str]) -> Iterator[None]:
         frame = _frame(error, ours)
         raise error.at(file=frame[0] if frame else place, line=frame[1] if frame else None) from None
     except SyntaxError as error:
-        raise LoadError(f"{type(error).__name__}: {error.msg}", file=error.filename or place, line=error.lineno) from error
+        raise LoadError(
+            f"{type(error).__name__}: {error.msg}", file=error.filename or place, line=error.lineno
+        ) from error
     except (Exception, SystemExit) as error:
         frame = _frame(error, ours)
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -146,7 +152,7 @@ def _told(place: str, ours: Mapping[str, str]) -> Iterator[None]:
 
 
 def _frame(error: BaseException, ours: Mapping[str, str]) -> tuple[str, int | None] | None:
-    """Where the error came from: the innermost frame in one of our files, else the innermost outside the import system."""
+    """Where it came from: the innermost frame in one of our files, else the innermost outside the import system."""
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     here = [frame for frame in frames if frame[0] in ours]
     if here:

@@ -132,7 +132,7 @@ def _modules(module: ModuleType) -> Iterator[ModuleType]:
 
 
 def _load_path(path: Path, importer: Importer) -> Iterator[ModuleType]:
-    path = Path(os.path.abspath(path))
+    path = path.absolute()
     if path.is_dir():
         if (path / "__init__.py").is_file():
             yield importer.load_file(path, path / "__init__.py")
@@ -166,7 +166,7 @@ def _python(file: Path) -> Path:
 
 
 def _near(path: Path) -> str:
-    parent = Path(os.path.abspath(path)).parent
+    parent = path.absolute().parent
     try:
         siblings = sorted(place.name for place in parent.iterdir() if not place.name.startswith((".", "_")))
     except OSError:

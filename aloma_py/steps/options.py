@@ -101,9 +101,7 @@ def _retry_on(value: Any) -> tuple[type[BaseException] | str, ...]:
     kinds = value if isinstance(value, (tuple, list, set, frozenset)) else (value,)
     found: list[type[BaseException] | str] = []
     for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, BaseException):
-            found.append(kind)
-        elif isinstance(kind, str) and kind:
+        if (isinstance(kind, type) and issubclass(kind, BaseException)) or (isinstance(kind, str) and kind):
             found.append(kind)
         elif isinstance(kind, int) and not isinstance(kind, bool) and 100 <= kind <= 599:
             found.append(str(kind))

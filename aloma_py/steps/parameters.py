@@ -51,7 +51,9 @@ def fill_parameters(function: Callable[..., Any], model: type[BaseModel] | None)
         source = _source(name, annotations.get(name), model)
         if source is not None:
             if parameter.kind is parameter.POSITIONAL_ONLY:
-                raise LoadError(f"the parameter {name!r} is positional-only; parameters are filled by name: leave out '/'")
+                raise LoadError(
+                    f"the parameter {name!r} is positional-only; parameters are filled by name: leave out '/'"
+                )
             filled[name] = source
         elif parameter.default is parameter.empty:
             raise LoadError(_unknown(name, annotations.get(name), model))

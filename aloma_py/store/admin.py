@@ -80,8 +80,8 @@ def backup(path: str | Path, target: str | Path) -> BackupInfo:
     """Copy the store at ``path``, also while it is open and written to, to the new file ``target``.
 
     The copy is that of one moment. It takes its name when it is complete and on disk. Raises
-    :class:`~aloma_py.errors.InputError` where ``target`` is there already, :class:`~aloma_py.errors.StoreError` where it
-    cannot be read or written.
+    :class:`~aloma_py.errors.InputError` where ``target`` is there already, and
+    :class:`~aloma_py.errors.StoreError` where the one cannot be read or the other cannot be written.
     """
     place, copy = _place(path), _place(target)
     if copy.exists():

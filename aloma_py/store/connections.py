@@ -66,7 +66,10 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def open_readers(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """Two of :func:`open_reader`, for short and for long reads; refuses a file that is no store, or of another version."""
+    """Two of :func:`open_reader`, for short and for long reads.
+
+    Raises :class:`~aloma_py.errors.StoreError` where there is no file, or it is no store, or of another version.
+    """
     check_folder(path)
     if not path.exists():
         raise StoreError(f"there is no store {path}")

@@ -101,8 +101,9 @@ def _task_problems(connection: sqlite3.Connection, row: records.Row, found: Veri
         yield f"task {row[0]} cannot be read: {error}"
         return
     stored: dict[str, Any] = dict(zip(records.TASK_COLUMNS, row, strict=False))
-    if stored["wake_at"] != records.wake_at(task):
-        yield f"task {task.id} would be woken at {stored['wake_at']}, but {records.wake_at(task)} follows from its state"
+    wakes, right = stored["wake_at"], records.wake_at(task)
+    if wakes != right:
+        yield f"task {task.id} would be woken at {wakes}, but {right} follows from its state"
     sql = "SELECT n, changes FROM entry WHERE task = ? ORDER BY n"
     history = connection.execute(sql, (task.id,)).fetchall()
     found.entries += len(history)

@@ -155,6 +155,8 @@ class GroupWriter:
             for write in batch:
                 write.error = problem
             self._roll_back()
+            if not isinstance(error, Exception):
+                raise
             return False
         return True
 

@@ -31,7 +31,7 @@ from aloma_py.steps.follow.values import (
     Text,
     Value,
     join,
-    texts_of,
+    members_of,
 )
 
 if TYPE_CHECKING:
@@ -170,7 +170,9 @@ def _call_outer(walker: Walker, call: Call, outer: Outer) -> Value:
             return NUMBER
         return SCALAR | memory.make(call.node, SCALAR, loop=True)
     if names.holds_arguments(name):
-        return _hold(walker, call, name)
+        held = _hold(walker, call, name)
+        # A sum without a start begins with 0, so what it adds are numbers.
+        return NUMBER if name == "builtins.sum" and len(call.node.args) == 1 and not call.node.keywords else held
     if isinstance(thing, type) and issubclass(thing, BaseException) and thing.__module__ == "builtins":
         memory.read(call.everything)
         return memory.make(call.node, call.everything, SCALAR)
@@ -192,18 +194,21 @@ def _hold(walker: Walker, call: Call, name: str) -> Value:
     walker.iterate(call.everything)
     inside = memory.elements(call.everything)
     results = _call_functions(walker, call, call.everything | inside, name)
-    made = memory.make_from(call.node, *arguments.positional, *arguments.doubled, arguments.spread)
+    positional = arguments.positional
+    if name == "collections.defaultdict" and positional and _makes_fresh(positional[0]):
+        positional = positional[1:]
+    made = memory.make_from(call.node, *positional, *arguments.doubled, arguments.spread)
     made |= memory.make(call.node, *arguments.named.values(), results)
-    if name in _CONTAINERS:
+    if name in names.CONTAINERS:
         return made
     memory.make(call.node, call.everything)
     return made | call.everything | inside | results  # one of them may be given back itself
 
 
-_CONTAINERS = frozenset(
-    {f"builtins.{name}" for name in "dict enumerate filter frozenset iter list reversed set sorted tuple zip".split()}
-    | {f"collections.{name}" for name in "Counter OrderedDict defaultdict deque".split()}
-)
+def _makes_fresh(factory: Value) -> bool:
+    """Whether what a ``defaultdict`` makes is new and empty each time."""
+    kinds = ("builtins.list", "builtins.dict", "builtins.set", "builtins.int", "builtins.float", "builtins.str")
+    return all(isinstance(atom, Outer) and atom.name in kinds for atom in factory)
 
 
 def _call_functions(walker: Walker, call: Call, elements: Value, name: str | None = None) -> Value:
@@ -227,7 +232,7 @@ def _attribute(walker: Walker, call: Call, name: str) -> Value:
         return _call_unknown(walker, call, NOTHING)
     base, key, *rest = arguments.positional
     memory.read(key)
-    members: list[str | None] = list(texts_of(key) or [None])
+    members = members_of(key)
     if None in members and any(isinstance(atom, (Ref, Role)) for atom in base):
         memory.cannot_follow(call.node, call.scope, "which member this is cannot be told")
         return OPAQUE
@@ -266,7 +271,8 @@ def follow(walker: Walker, call: Call, scope: Scope) -> Value:
             starred = argument is spec.vararg or argument is spec.kwarg
             value = arguments.spread | opened
             walker.bind(scope, argument.arg, memory.make((scope, "*"), value) if starred else value)
-    for argument in (spec.vararg, spec.kwarg):
-        if argument is not None:
-            walker.bind(scope, argument.arg, memory.make((scope, "*" if argument is spec.vararg else "**")))
+    if spec.vararg is not None:
+        walker.bind(scope, spec.vararg.arg, memory.make((scope, "*")))
+    if spec.kwarg is not None:
+        walker.bind(scope, spec.kwarg.arg, memory.make((scope, "**")))
     return scope.returns

@@ -35,6 +35,9 @@ from aloma_py.steps.follow.values import (
 MAX_REFS = 48
 """A name that may refer to more places than these is taken to refer to anything below their first members."""
 
+MAX_CHAIN = 4
+"""A name that may refer to more than so many places, each below the first, is taken to refer to all below that."""
+
 
 class Memory:
     """What is known, and what was found. Findings are noted for a node in a scope, so that they have a line."""
@@ -42,7 +45,8 @@ class Memory:
     def __init__(self) -> None:
         self.contents: dict[Site, Value] = {}
         self.keys: dict[Site, frozenset[str] | None] = {}  # of objects: the members they can have; None: any
-        self.links: dict[Path, Value] = {}  # what was put into the data, by where
+        # What was put into the data: the value at a path, or (True) one below it.
+        self.links: dict[tuple[Path, bool], Value] = {}
         self.grew = False
         self.begin()
 
@@ -80,18 +84,26 @@ class Memory:
         """Note that the object at the reference is changed in place, and what is put into it."""
         self.mutated.add(ref)
         if value:
-            for path, linked in list(self.links.items()):
-                if overlaps(path, ref.path):  # the object may be one that the code made and still holds
+            for (path, below), linked in list(self.links.items()):
+                if _may_be_inside(ref, path, below):  # the object may be one that the code made and still holds
                     for atom in self.reach(linked):
                         if isinstance(atom, Site):
                             self.put(atom, value)
 
-    def link(self, path: Path, value: Value) -> None:
-        """Remember that the data at ``path`` may from now on be the same object as ``value``."""
-        shared = frozenset(atom for atom in value if isinstance(atom, (Ref, Site)))
-        known = self.links.get(path, NOTHING)
-        if not shared <= known:
-            self.links[path] = known | shared
+    def link(self, path: Path, value: Value, *, below: bool = False) -> None:
+        """Remember that the data at (or below) ``path`` may from now on be the same object as ``value``."""
+        known = self.links.get((path, below), NOTHING)
+        shared = widen(known | frozenset(atom for atom in value if isinstance(atom, (Ref, Site))))
+        if shared != known:
+            self.links[path, below] = shared
+            self.grew = True
+
+    def name_keys(self, site: Site, names: frozenset[str] | None) -> None:
+        """Objects made at ``site`` may have these members; ``None``: any."""
+        known = self.keys.get(site, frozenset())
+        joined = None if known is None or names is None else known | names
+        if site not in self.keys or joined != known:
+            self.keys[site] = joined
             self.grew = True
 
     # --- objects ----------------------------------------------------------------------------------------------
@@ -99,8 +111,9 @@ class Memory:
     def put(self, site: Site, value: Value) -> None:
         """Objects made at ``site`` may hold ``value``."""
         known = self.contents.get(site, NOTHING)
-        if not value <= known:
-            self.contents[site] = widen(known | value)
+        joined = widen(known | value)
+        if joined != known:
+            self.contents[site] = joined
             self.grew = True
 
     def make(self, key: object, *held: Value, loop: bool = False) -> Value:
@@ -163,9 +176,10 @@ class Memory:
         pending = list(mutated)
         while pending:
             changed = pending.pop()
-            for path, value in self.links.items():
-                if _may_be_inside(changed, path):
-                    for atom in self.reach(value):
+            for (path, below), value in self.links.items():
+                if _may_be_inside(changed, path, below):
+                    itself = changed.exact and changed.path == path
+                    for atom in value if itself else self.reach(value):
                         if isinstance(atom, Ref):
                             writes.add(atom.path)
                             other = Ref(atom.path, exact=False)
@@ -182,16 +196,28 @@ class Memory:
 
 
 def widen(value: Value) -> Value:
-    """The value, or a coarser one where it has grown out of hand."""
-    refs = [atom for atom in value if isinstance(atom, Ref)]
-    if len(refs) <= MAX_REFS:
+    """The value without references that another one stands for; coarser where they have grown out of hand."""
+    refs = {atom for atom in value if isinstance(atom, Ref)}
+    if len(refs) < 2:
         return value
-    return value.difference(refs) | {Ref(ref.path[:1], exact=False) for ref in refs}
+    others = value - refs
+    loose = {ref.path for ref in refs if not ref.exact}
+    for ref in refs:
+        # A name that goes down and down (node = node.next) stands for all that is below where it began.
+        deeper = sum(other.path[: len(ref.path)] == ref.path for other in refs)
+        if ref.path and deeper > MAX_CHAIN:
+            loose.add(ref.path)
+    if len(refs) > MAX_REFS:
+        loose.update(ref.path[:1] for ref in refs)
+    kept = {ref for ref in refs if not any(ref.path[:n] in loose for n in range(len(ref.path) + 1))}
+    return others | kept | {Ref(path, exact=False) for path in _least(loose)}
 
 
-def _may_be_inside(changed: Ref, path: Path) -> bool:
-    """Whether a changed object may be the one at ``path``, or one below it."""
-    return changed.path[: len(path)] == path or (not changed.exact and overlaps(changed.path, path))
+def _may_be_inside(changed: Ref, path: Path, below: bool) -> bool:
+    """Whether a changed object may be the one at ``path``, or one below it (with ``below``: only below it)."""
+    if not changed.exact:
+        return overlaps(changed.path, path)
+    return changed.path[: len(path)] == path and len(changed.path) >= len(path) + below
 
 
 def _least(paths: Iterable[Path]) -> set[Path]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from aloma_py.steps.follow import names
-from aloma_py.steps.follow.places import COMPUTED, EMPTIED, get_member, set_member
-from aloma_py.steps.follow.values import NOTHING, SCALAR, Ref, Site, Value, join, texts_of
+from aloma_py.steps.follow.places import EMPTIED, get_member, set_member
+from aloma_py.steps.follow.values import SCALAR, Ref, Site, Value, join, members_of
 
 if TYPE_CHECKING:
     from aloma_py.steps.follow.calls import Call
@@ -58,7 +57,7 @@ def _keys(call: Call) -> list[str | None]:
     arguments = call.arguments
     if not arguments.positional or arguments.spread or arguments.doubled:
         return [None]
-    return list(texts_of(arguments.positional[0]) or [None])
+    return members_of(arguments.positional[0])
 
 
 def _get(walker: Walker, call: Call, ref: Ref) -> Value:
@@ -99,8 +98,7 @@ def call_on_object(walker: Walker, call: Call, site: Site, name: str) -> Value:
     inside = memory.elements(call.everything)
     memory.put(site, call.everything | inside | memory.elements(inside))
     if memory.keys.get(site) is not None and name in ("update", "setdefault", "__setitem__"):
-        memory.keys[site] = None
-        memory.grew = True
+        memory.name_keys(site, None)
     held = memory.elements(frozenset({site}))
     made = memory.make(call.node, held, SCALAR, loop=True)
     return made | held | call.everything | SCALAR

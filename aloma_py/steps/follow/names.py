@@ -19,10 +19,11 @@ _READING_BUILTINS: Final = (
     "issubclass len object oct ord pow print range repr round slice str type"
 )
 _READING_MODULES: Final = (
-    "base64 binascii bisect.bisect calendar cmath datetime decimal email.utils fractions hashlib hmac html ipaddress "
-    "json logging math numbers os.path posixpath random.Random.rand random.Random.uniform re secrets.token statistics.mean statistics.median statistics.stdev "
-    "statistics.fmean string textwrap time unicodedata urllib.parse uuid warnings zlib zoneinfo copy.deepcopy "
-    "builtins.str. builtins.bytes. builtins.int. builtins.float. asyncio.sleep asyncio.tasks.sleep anyio.sleep"
+    "anyio.sleep asyncio.sleep asyncio.tasks.sleep base64 binascii bisect.bisect builtins.bytes. builtins.float. "
+    "builtins.int. builtins.str. calendar cmath copy.deepcopy datetime decimal email.utils fractions hashlib hmac html "
+    "ipaddress json logging math numbers os.path posixpath random.Random.rand random.Random.uniform re secrets.token "
+    "statistics.fmean statistics.mean statistics.median statistics.stdev string textwrap time unicodedata "
+    "urllib.parse uuid warnings zlib zoneinfo"
 )
 READING: Final = frozenset(f"builtins.{name}" for name in _READING_BUILTINS.split())
 READING_PREFIXES: Final = tuple(_READING_MODULES.split())
@@ -31,6 +32,8 @@ READING_PREFIXES: Final = tuple(_READING_MODULES.split())
 _HOLDING_BUILTINS: Final = (
     "aiter anext dict enumerate filter frozenset iter list map max min next reversed set sorted sum tuple zip"
 )
+_CHOOSING: Final = "aiter anext map max min next sum"
+_COLLECTIONS: Final = "Counter OrderedDict defaultdict deque"
 _HOLDING_OTHERS: Final = (
     "collections.Counter collections.OrderedDict collections.defaultdict collections.deque copy.copy functools.reduce "
     "heapq.merge heapq.nlargest heapq.nsmallest types.SimpleNamespace random.Random.choice random.Random.choices "
@@ -39,6 +42,12 @@ _HOLDING_OTHERS: Final = (
     "asyncio.tasks.as_completed"
 )
 HOLDING: Final = frozenset({*(f"builtins.{name}" for name in _HOLDING_BUILTINS.split()), *_HOLDING_OTHERS.split()})
+CONTAINERS: Final = frozenset(
+    {f"builtins.{name}" for name in _HOLDING_BUILTINS.split()} - {f"builtins.{n}" for n in _CHOOSING.split()}
+    | {f"collections.{name}" for name in _COLLECTIONS.split()}
+)
+"""Of these, the ones that always give a new container, and never an element itself."""
+
 HOLDING_PREFIXES: Final = ("itertools.",)
 """They read their arguments, and give something new that holds what is in them, or an element of them."""
 
@@ -51,8 +60,7 @@ CALLING: Final = frozenset(
 ATTRIBUTES: Final = frozenset(f"builtins.{name}" for name in ("getattr", "hasattr", "setattr", "delattr"))
 
 READERS: Final = frozenset(
-    {name for kind in (str, int, float) for name in vars(kind) if not name.startswith("_")}
-    | {"count", "index", "keys"}
+    {name for kind in (str, int, float) for name in vars(kind) if not name.startswith("_")} | {"count", "index", "keys"}
 )
 """Methods of JSON values that read them and give nothing of what is in them."""
 

@@ -101,9 +101,9 @@ def _outer(outer: Outer, name: str | None) -> Value:
 
 
 def set_member(
-    walker: Walker, base: Value, name: str | None, value: Value, node: ast.AST, scope: Scope, *, replaces: bool = True
+    walker: Walker, base: Value, name: str | None, value: Value, node: ast.AST, scope: Scope
 ) -> None:
-    """``base.name = value``. Without ``replaces`` the value is only added to what is there (``append``)."""
+    """``base.name = value``; without a name, the value becomes an element or a member that cannot be told."""
     memory = walker.memory
     if not base and memory.tracked(value):
         memory.cannot_follow(node, scope, KEPT)
@@ -118,13 +118,11 @@ def set_member(
                 memory.write(place)
                 memory.change(atom, value)
                 memory.read(value)
-                memory.link(place.path, value)
+                memory.link(place.path, value, below=place.path == atom.path)
             case Site():
                 memory.put(atom, value)
-                known = memory.keys.get(atom)
-                if known is not None and (name is None or name not in known):
-                    memory.keys[atom] = known | {name} if name is not None else None
-                    memory.grew = True
+                if atom in memory.keys:
+                    memory.name_keys(atom, None if name is None else frozenset({name}))
             case Role():
                 memory.cannot_follow(node, scope, f"nothing can be set on {atom.root!r}")
             case Outer() | Func() | Plain.OPAQUE:

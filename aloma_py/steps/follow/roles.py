@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from aloma_py.paths import Path, parse_path
 from aloma_py.steps.follow.values import (
-    NOTHING,
     OPAQUE,
     SCALAR,
     Head,
-    Outer,
     Plain,
     Ref,
     Role,
     Site,
     Text,
     Value,
-    join,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +42,8 @@ def call_role(walker: Walker, call: Call, role: Role) -> Value:
         case "graph":
             memory.reads.add(GRAPH)
             memory.writes.add(GRAPH)
-            memory.change(Ref(GRAPH, exact=False), call.everything)
-            memory.link(GRAPH, call.everything)
+            memory.change(Ref(GRAPH), call.everything)
+            memory.link(GRAPH, call.everything, below=True)
             return frozenset({Ref(GRAPH, exact=False)})
         case "audit":
             if role.name not in ("audit.log", "audit.reference"):
@@ -143,8 +140,8 @@ def _into(walker: Walker, call: Call) -> None:
                 _write_into(walker, call, value)
         if opened is None or any(name is None for name, _ in opened):
             loose.append(arguments.positional[0])
-    for value in loose:
-        if _may_hold_into(walker, value):
+    for given in loose:
+        if _may_hold_into(walker, given):
             memory.cannot_follow(node, call.scope, "the arguments are not written out here and may have 'into'")
 
 

@@ -23,8 +23,8 @@ def walk_statements(walker: Walker, body: Iterable[ast.stmt], scope: Scope) -> N
 
 def _walk(walker: Walker, node: ast.stmt, scope: Scope) -> None:
     match node:
-        case ast.Expr(value=value):
-            walker.use(value, scope)
+        case ast.Expr(value=source):
+            walker.use(source, scope)
         case ast.Assign(targets=targets, value=source):
             value = walker.eval(source, scope)
             for target in targets:
@@ -101,15 +101,17 @@ def _augmented(walker: Walker, node: ast.AugAssign, scope: Scope) -> None:
     """``x += y`` changes a list or object in place, and replaces a number or text."""
     memory = walker.memory
     given = walker.use(node.value, scope)
+    holder: Value | None = None
+    names: list[str | None] = []
     match node.target:
         case ast.Name(id=name):
-            holder, names, current = None, [], scope.lookup(name)
+            current = scope.lookup(name)
         case ast.Attribute(value=base, attr=attribute):
             holder, names = walker.eval(base, scope), [attribute]
             current = get_member(walker, holder, attribute, node.target, scope)
         case ast.Subscript(value=base, slice=index):
             holder, names = walker.eval(base, scope), walker.index(index, scope)
-            current = join(get_member(walker, holder, name, node.target, scope) for name in names)
+            current = join(get_member(walker, holder, key, node.target, scope) for key in names)
     memory.read(frozenset(atom for atom in current if isinstance(atom, Ref)))
     if not isinstance(node.op, (ast.Add, ast.Mult, ast.BitOr)) or (isinstance(node.op, ast.Add) and given == NUMBER):
         current_in_place: Value = frozenset()  # no list or object can be meant
@@ -123,8 +125,8 @@ def _augmented(walker: Walker, node: ast.AugAssign, scope: Scope) -> None:
     if holder is None:
         walker.assign(node.target, result, scope)
         return
-    for name in names:
-        set_member(walker, holder, name, result, node.target, scope)
+    for member in names:
+        set_member(walker, holder, member, result, node.target, scope)
 
 
 def _delete(walker: Walker, target: ast.expr, scope: Scope) -> None:

@@ -120,6 +120,12 @@ def texts_of(value: Value) -> list[str] | None:
     return sorted(found) if found and len(found) == len(value) else None
 
 
+def members_of(value: Value) -> list[str | None]:
+    """The members that an index of that value can mean; ``[None]`` if that cannot be told."""
+    texts = texts_of(value)
+    return [*texts] if texts is not None else [None]
+
+
 def value_of(thing: Any) -> Value:
     """What a global or a captured variable stands for."""
     if isinstance(thing, str):

@@ -21,16 +21,14 @@ from aloma_py.steps.follow.values import (
     SCALAR,
     Func,
     Head,
-    Outer,
     Plain,
     Ref,
     Site,
     Text,
     Value,
     join,
-    name_of,
+    members_of,
     texts_of,
-    value_of,
 )
 from aloma_py.steps.libraries import Libraries
 from aloma_py.steps.sources import Sources
@@ -43,7 +41,12 @@ class Walker:
     """The analysis of one step's function. ``entry`` are the values of its parameters."""
 
     def __init__(
-        self, root: FunctionType, scope: Scope, entry: Mapping[str, Value], sources: Sources, libraries: Libraries | None
+        self,
+        root: FunctionType,
+        scope: Scope,
+        entry: Mapping[str, Value],
+        sources: Sources,
+        libraries: Libraries | None,
     ) -> None:
         self.memory = Memory()
         self.root = root
@@ -84,8 +87,9 @@ class Walker:
             walk_statements(self, scope.node.body, scope)
 
     def give_back(self, scope: Scope, value: Value) -> None:
-        if not value <= scope.returns:
-            scope.returns = widen(scope.returns | value)
+        joined = widen(scope.returns | value)
+        if joined != scope.returns:
+            scope.returns = joined
             self.memory.grew = True
 
     def inner(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: Scope) -> Value:
@@ -99,7 +103,7 @@ class Walker:
         return frozenset({Func(child)})
 
     def helper(self, function: FunctionType, node: ast.AST, caller: Scope) -> Scope | None:
-        """The scope of a function outside the step's, if its code can be followed: of the same package, or a library's."""
+        """The scope of a function outside the step's, or ``None``: followed are the same package's and libraries'."""
         if id(function) in self._helpers:
             return self._helpers[id(function)]
         found = None
@@ -140,7 +144,10 @@ class Walker:
     def _bind_defaults(self, scope: Scope, outer: Scope | None) -> None:
         spec = scope.node.args
         positional = [*spec.posonlyargs, *spec.args]
-        pairs = [*zip(reversed(positional), reversed(spec.defaults), strict=False), *zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
+        pairs = [
+            *zip(reversed(positional), reversed(spec.defaults), strict=False),
+            *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
+        ]
         for argument, default in pairs:
             if default is not None:
                 # A default is one object for all calls, so what is put into it cannot be followed.
@@ -158,8 +165,9 @@ class Walker:
             if self.memory.tracked(value):
                 self.memory.cannot_follow(scope.node, scope, f"data is kept in the global {name!r}")
             return
-        if not value <= owner.names[name]:
-            owner.names[name] = widen(owner.names[name] | value)
+        joined = widen(owner.names[name] | value)
+        if joined != owner.names[name]:
+            owner.names[name] = joined
             self.memory.grew = True
 
     def assign(self, target: ast.expr, value: Value, scope: Scope, source: ast.expr | None = None) -> None:
@@ -184,8 +192,8 @@ class Walker:
                 set_member(self, self.eval(base, scope), name, value, target, scope)
             case ast.Subscript(value=base, slice=index):
                 holder = self.eval(base, scope)
-                for name in self.index(index, scope):
-                    set_member(self, holder, name, value, target, scope)
+                for key in self.index(index, scope):
+                    set_member(self, holder, key, value, target, scope)
 
     def index(self, index: ast.expr, scope: Scope) -> list[str | None]:
         """The names of members that ``[index]`` can mean; ``[None]``: it cannot be told which."""
@@ -196,7 +204,7 @@ class Walker:
             return [None]
         value = self.eval(index, scope)
         self.memory.read(value)
-        return list(texts_of(value) or [None])
+        return members_of(value)
 
     def iterate(self, value: Value) -> Value:
         """The elements, noting that the value is looked through from one end to the other."""
@@ -279,7 +287,9 @@ class Walker:
             names, holder = texts_of(values[0]), values[1]
             if names and holder and all(isinstance(atom, Ref) and atom.exact for atom in holder):
                 # "x" in data.order looks at that member alone (and in an array at its elements, which have its path).
-                self.memory.read(frozenset(ref.member(name) for ref in holder for name in names if isinstance(ref, Ref)))
+                self.memory.read(
+                    frozenset(ref.member(name) for ref in holder for name in names if isinstance(ref, Ref))
+                )
                 return NUMBER
         for value in values:
             self.memory.read(value)
@@ -326,7 +336,7 @@ class Walker:
                 known = None if texts is None else frozenset(texts)
             names = None if names is None or known is None else names | known
         made = memory.make(node, *held)
-        memory.keys[Site(node)] = None if names is None else frozenset(names)
+        memory.name_keys(Site(node), None if names is None else frozenset(names))
         return made
 
     def keys_of(self, value: Value) -> frozenset[str] | None:

@@ -145,7 +145,7 @@ def near_object(draw: st.DrawFn, source: dict[str, Any]) -> Any:
 def write(found: dict[str, Any], parts: list[str], value: Any) -> None:
     for part, following in zip(parts, parts[1:], strict=False):
         found = found.setdefault(part, {})
-        if not isinstance(found, dict) or following == "0" and found:
+        if not isinstance(found, dict) or (following == "0" and found):
             return
     found[parts[-1]] = value
 
@@ -237,9 +237,7 @@ def test_a_condition_without_alternatives_matches_when_all_its_leaves_hold(draw:
 
 @laws
 @given(cases(), KEYS, LEAVES)
-def test_a_further_leaf_makes_a_condition_more_specific(
-    case: tuple[list[Condition], Any], key: str, leaf: Any
-) -> None:
+def test_a_further_leaf_makes_a_condition_more_specific(case: tuple[list[Condition], Any], key: str, leaf: Any) -> None:
     [condition], data = case
     narrower = compile_condition({"$and": [condition, {key: leaf}]})
     assert narrower.specificity > condition.specificity

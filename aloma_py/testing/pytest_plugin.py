@@ -1,0 +1,1 @@
+"""pytest collects ``*.scenario.yaml`` files: every scenario is a test."""
