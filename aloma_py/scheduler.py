@@ -85,7 +85,7 @@ class Scheduler:
         """Advance tasks while this is open, beginning with what the store has: pending, interrupted and due ones.
 
         At the end, runs under way are cancelled; their tasks start again where they were when the store is opened
-        next. Use :meth:`drain` before it to let them finish.
+        next. Use :meth:`wind_down` before it to let them finish.
         """
         with capture_prints():
             async with anyio.create_task_group() as group:
@@ -173,11 +173,6 @@ class Scheduler:
             self.rests(next_due)
 
     # ── waiting until nothing happens ───────────────────────────────────────────────────────────────────────────
-
-    async def drain(self) -> None:
-        """Wait until no task is being advanced; what only waits for a time, or for something from outside, stays."""
-        while self._active:
-            await self._changed.wait()
 
     async def wind_down(self) -> None:
         """Let the waves under way end, and begin no more; the tasks go on when the store is opened next."""
