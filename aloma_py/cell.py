@@ -26,6 +26,8 @@ class Cell:
     lock: Turn = field(default_factory=Turn)
     runs: set[RunContext] = field(default_factory=set)  # under way
     touched: bool = False  # changed from outside since it came to rest
+    news: set[str] | None = None  # changed from outside since its wave began: the steps that this makes eligible again
+    gone: bool = False  # deleted
     epoch: int = 0  # counts interruptions: a wave that was begun in an earlier one is dropped
     trail: deque[str] = field(default_factory=lambda: deque(maxlen=24))  # the last steps that ran
     holders: int = 0  # who needs the cell to stay

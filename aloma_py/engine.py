@@ -126,8 +126,15 @@ class Engine:
 
     async def advance(self, cell: Cell) -> None:
         """Run the task's waves until it rests: ended, or waiting."""
-        if self.pausing:
+        if self.pausing or cell.gone:
             return
+        try:
+            await self._climb(cell)
+        except (StaleTask, NotFoundError):
+            if not cell.gone:
+                await self._read_again(cell)
+
+    async def _climb(self, cell: Cell) -> None:
         epoch = cell.epoch
         following = await self._begin(cell)
         while isinstance(following, Wave) and not self.pausing:
@@ -146,6 +153,7 @@ class Engine:
             spent = task.cycle.spent
             following = self._match(cell, task, None)
             if isinstance(following, Rest):
+                cell.touched = False
                 task = replace(task, cycle=task.cycle.copy())
                 self._come_to_rest(task, following)
                 if task.cycle.spent != spent or _rests_differently(task, cell.task):
@@ -180,6 +188,7 @@ class Engine:
         assert table is not None
         task = cell.task
         before = with_stash(task.data, cell.stash)
+        epoch, cell.news = cell.epoch, None
         kept = await self.store.calls(task.id) if cell.recovered else []
         contexts = []
         for rank in wave.ranks:
@@ -194,6 +203,8 @@ class Engine:
                     self._services, step, task, before, attempt=attempt, run_calls=calls, audit_before=trail
                 )
             )
+        if cell.epoch != epoch:
+            return None  # interrupted while its journal was read
         cell.runs.update(contexts)
         try:
             results = await self._run_all(cell, contexts)
@@ -235,9 +246,11 @@ class Engine:
         self.held_back.add(context)
         self.holds_back()
         try:
-            async with limiter.turn():
-                self.held_back.discard(context)
-                return await execute(context)
+            with anyio.CancelScope() as context.scope:  # an interruption ends the waiting too
+                async with limiter.turn():
+                    self.held_back.discard(context)
+                    return await execute(context)
+            return await execute(context)  # interrupted: this only says so
         finally:
             self.held_back.discard(context)
             current_run.reset(token)
@@ -258,9 +271,10 @@ class Engine:
             ending = conclude(cell.task, cell.stash, results, now=self.clock.now(), chance=self.chance)
             task = ending.task
             cell.trail.extend(step.name for step, _, _ in results)
+            task.cycle.spent -= cell.news or set()
             if ending.stash != cell.stash:
                 task.stash = self.encrypt(task.id, ending.stash)
-            following = self._asked_for(ending) or self._match(cell, task, ending.changed)
+            following = self._asked_for(ending, news=cell.news is not None) or self._match(cell, task, ending.changed)
             children = tuple(self._child(task, child) for child in ending.subtasks)
             if isinstance(following, Rest):
                 if following.state.ended:
@@ -278,8 +292,8 @@ class Engine:
                 self._take_in(child)
             return following
 
-    def _asked_for(self, ending: Conclusion) -> Rest | None:
-        """The end, or the waiting, that a run asked for."""
+    def _asked_for(self, ending: Conclusion, *, news: bool) -> Rest | None:
+        """The end, or the waiting, that a run asked for. With ``news`` from outside, there is no waiting for such."""
         task = ending.task
         for step, effects in ending.effects:
             if effects.completed:
@@ -288,7 +302,7 @@ class Engine:
             if effects.ignored:
                 return Rest(TaskState.IGNORED, f"ignored by step {step!r}")
         parked = [(step, effects) for step, effects in ending.effects if effects.parked]
-        if not parked or is_empty(task.data):
+        if not parked or news or is_empty(task.data):
             return None
         step, effects = min(parked, key=lambda pair: float("inf") if pair[1].park is None else pair[1].park)
         return self._parked(step, effects)
@@ -321,6 +335,7 @@ class Engine:
             wait_for=child.wait_for,
             limits=self.limits,
         )
+        task.cycle.depth = parent.cycle.depth + 1
         self._hide_stash(task)
         return task
 
@@ -352,6 +367,8 @@ class Engine:
                 self._committed(cell, commit)
                 self._committed(parent, answer)
                 parent.matched = None
+                if answer.entries and parent.news is None:
+                    parent.news = set()
                 if not parent.task.state.ended and not parent.task.cycle.held:
                     parent.touched = True
                     self.wake(parent)
@@ -361,7 +378,11 @@ class Engine:
 
     async def commit_from_outside(self, cell: Cell, commit: TaskCommit) -> None:
         """Commit what somebody asked for, who is told where the store cannot. The caller holds the cell's lock."""
-        await self.store.commit([commit])
+        try:
+            await self.store.commit([commit])
+        except StoreError:
+            if not await self._is_stored([commit]):
+                raise
         self._committed(cell, commit)
 
     def _committed(self, cell: Cell, commit: TaskCommit) -> None:
@@ -374,11 +395,51 @@ class Engine:
 
     def _notify(self, task: Task, entries: Sequence[Entry]) -> None:
         for watcher in self.watchers:
-            watcher(task, entries)
+            try:
+                watcher(task, entries)
+            except Exception:  # whoever looks on must not get in the way
+                logger.exception("task %s: a watcher failed", task.id)
 
     async def _persist(self, commits: Sequence[TaskCommit]) -> None:
         """Commit, and where the store cannot (a full disk), keep what was done and try until it can."""
-        await self._until_stored(partial(self.store.commit, commits), commits[0].task.id)
+        try:
+            await self._until_stored(partial(self.store.commit, commits), commits[0].task.id)
+        except StaleTask:
+            if not await self._is_stored(commits):
+                raise
+
+    async def _is_stored(self, commits: Sequence[TaskCommit]) -> bool:
+        """Whether these commits are in the store, though it reported a failure. Nobody else writes these tasks."""
+        for commit in commits:
+            stored, wanted = await self.store.get(commit.task.id), commit.task
+            if (stored.revision, stored.state, stored.last_entry, stored.data) != (
+                wanted.revision + 1,
+                wanted.state,
+                wanted.last_entry,
+                wanted.data,
+            ):
+                return False
+        return True
+
+    async def _read_again(self, cell: Cell) -> None:
+        """Begin anew with the task, and its parent, as the store has them: what was in hand is not what is there."""
+        logger.warning("task %s was changed beside the engine; it is read again", cell.task.id)
+        for stale in (cell, self.cells.get(cell.task.parent or "")):
+            if stale is not None:
+                async with stale.lock:
+                    stale.task = await self.store.get(stale.task.id)
+                    stale.stash = self._open_stash(stale.task)
+                    stale.matched, stale.recovered, stale.touched = None, True, True
+        self.wake(cell)
+
+    async def give_up(self, cell: Cell, error: Exception) -> None:
+        """An error of the engine itself ends the task with its text: better than a task that hangs."""
+        async with cell.lock:
+            if cell.gone or cell.task.state.ended:
+                return
+            task = replace(cell.task, cycle=cell.task.cycle.copy())
+            self._come_to_rest(task, Rest(TaskState.ERROR, f"the engine failed: {type(error).__name__}: {error}"))
+            await self._commit(cell, TaskCommit(task))
 
     async def _record_call(self, task_id: str, call: Any) -> None:
         await self._until_stored(partial(self.store.record_call, task_id, call), task_id)
@@ -418,13 +479,11 @@ class Engine:
         if cell is None:
             if self._recent.get(task.id, -1) > task.revision:
                 return None
-            stash = {}
-            if task.stash is not None:
-                stash = self._key().decrypt(task.id, task.stash)
-            cell = self.cells[task.id] = Cell(
-                task, stash, recovered=task.state in (TaskState.PENDING, TaskState.RUNNING)
-            )
+            cell = self.cells[task.id] = Cell(task, self._open_stash(task), recovered=not task.state.ended)
         return cell
+
+    def _open_stash(self, task: Task) -> dict[str, Any]:
+        return {} if task.stash is None else self._key().decrypt(task.id, task.stash)
 
     @asynccontextmanager
     async def holding(self, task_id: str) -> AsyncIterator[Cell]:

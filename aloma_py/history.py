@@ -140,10 +140,7 @@ class _Story:
         self.held = held
         self.now = now
         self.ran = tuple(
-            entry
-            for moment in moments
-            for entry in moment.entries
-            if entry.kind == "run" and entry.step == step.name
+            entry for moment in moments for entry in moment.entries if entry.kind == "run" and entry.step == step.name
         )
 
     def tell(self) -> Iterator[str]:
@@ -193,24 +190,20 @@ class _Story:
 
     def _reason(self, name: str) -> str:
         """Why the step ``name`` is ahead of this one (SPEC §3.4)."""
-        try:
-            other = self.table.named(name)
-        except LookupError:
+        other = next((step for step in self.table.all if step.name == name), None)
+        if other is None:
             return "it is no step of the workspace any more"
-        except Exception:
-            return "it is no step of the workspace any more"
-        mine, its = self.step, other
-        if its.priority != mine.priority:
-            return f"its priority is {its.priority}, this one's {mine.priority}"
-        if its.condition.specificity != mine.condition.specificity:
-            return (
-                f"its condition is more specific: {_leaves(its.condition.specificity)}, "
-                f"this one's has {mine.condition.specificity}"
-                if its.condition.specificity > mine.condition.specificity
-                else f"this one was spent or waiting: its condition has {_leaves(mine.condition.specificity)}, "
-                f"the other's {its.condition.specificity}"
-            )
-        return "equally specific, and created earlier"
+        mine, its = (self.step.priority, self.step.condition.specificity), (other.priority, other.condition.specificity)
+        if its[0] > mine[0]:
+            return f"its priority is {its[0]}, this one's {mine[0]}"
+        if its[0] == mine[0] and its[1] > mine[1]:
+            return f"its condition is more specific: {_leaves(its[1])}, this one's has {mine[1]}"
+        if its == mine and self._created(other) < self._created(self.step):
+            return "as specific, and created earlier"
+        return "this one was not eligible then, or the steps were others"
+
+    def _created(self, step: StepDefinition) -> int:
+        return self.table.all.index(step)
 
     def _what_ended_it(self, ended: int) -> str:
         found = self._change_that_ended_it(ended)
@@ -240,8 +233,8 @@ class _Story:
             return f"It matches now; after a failed attempt, attempt {retry.attempt} {wait}."
         if name in task.cycle.spent:
             return (
-                "It matches now, but is spent: it has run, and has matched ever since. It runs again when its condition "
-                "has stopped to match and matches again, by step.redo(), or when an update touches what it looks at."
+                "It matches now, but is spent: it has run, and has matched ever since. It runs again when its condition has "
+                "ceased to match and matches again, by step.redo(), or when an update touches what it looks at."
             )
         if not self.step.enabled:
             return "It would match now."

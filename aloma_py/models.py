@@ -176,11 +176,12 @@ class Cycle:
     owed: int = 0  # subtasks with into, and without waitFor, that have not ended
     person: str | None = None  # what a person was asked for
     delivered: bool = False  # whether the parent has been told how it ended
+    depth: int = 0  # how many tasks are above it: 0 for one that is no subtask
 
     def to_json(self) -> dict[str, Json]:
         """Only what differs from a fresh one."""
         found: dict[str, Json] = {}
-        for name in ("runs", "wave", "matched", "ordinals", "idle_redos", "held", "owed", "person", "delivered"):
+        for name in ("runs", "wave", "matched", "ordinals", "idle_redos", "held", "owed", "person", "delivered", "depth"):
             value = getattr(self, name)
             if value:
                 found[name] = value
@@ -204,6 +205,7 @@ class Cycle:
             self.owed,
             self.person,
             self.delivered,
+            self.depth,
         )
 
     @classmethod
@@ -220,6 +222,7 @@ class Cycle:
             owed=value.get("owed", 0),
             person=value.get("person"),
             delivered=value.get("delivered", False),
+            depth=value.get("depth", 0),
         )
 
 

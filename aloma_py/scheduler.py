@@ -130,12 +130,8 @@ class Scheduler:
                 self.engine.release(cell)
 
     async def _give_up(self, cell: Cell, error: Exception) -> None:
-        """An error of the engine itself ends the task with its text: better than a task that hangs."""
-        now = self.engine.clock.now()
-        reason = f"the engine failed: {type(error).__name__}: {error}"
-        task = replace(cell.task, state=TaskState.ERROR, reason=reason, updated_at=now, ended_at=now)
         try:
-            await self.engine.store.commit([TaskCommit(task)])
+            await self.engine.give_up(cell, error)
         except Exception:
             logger.exception("task %s: its error could not be stored either", cell.task.id)
 

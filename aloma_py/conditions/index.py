@@ -16,7 +16,7 @@ from typing import Final
 
 from aloma_py.conditions.condition import Condition
 from aloma_py.conditions.facts import FactMap
-from aloma_py.conditions.keys import KeySet, Place, Plan, Range, plan
+from aloma_py.conditions.keys import KeySet, Place, Plan, Range, whole_plan
 from aloma_py.conditions.pattern import has_computed
 from aloma_py.models import Json
 from aloma_py.paths import Path
@@ -24,7 +24,7 @@ from aloma_py.paths import Path
 _FEW: Final = 10
 """Up to so many conditions are simply judged: that is faster than looking them up."""
 
-_BUCKET: Final = 4
+_BUCKET: Final = 2
 _DEEPEST: Final = 10
 _MOST_COPIES: Final = 64
 """A condition under several keys is in several branches; so many of them at most, over all levels."""
@@ -91,7 +91,7 @@ class _Filed:
     __slots__ = ("_facts", "_gates", "_tree")
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
-        plans = [Plan() if has_computed(one.pattern) else plan(one.pattern) for one in conditions]
+        plans = [Plan() if has_computed(one.pattern) else whole_plan(one.pattern) for one in conditions]
         self._facts = FactMap(fact for one in plans for keys in (*one.sets, one.never) for fact in keys)
         choices = [[_choice(keys, self._facts) for keys in one.sets] for one in plans]
         self._gates = [

@@ -94,17 +94,18 @@ class Plan:
     """What facts say about a pattern.
 
     It cannot match unless the data shows one fact of each of ``sets``, and none of ``never``. ``exact``: it then does
-    match, so that it need not be judged.
+    match, so that it need not be judged. ``anchored``: only beside a leaf that matched a value that is there.
     """
 
     sets: tuple[KeySet, ...] = ()
     never: tuple[Fact, ...] = ()
     exact: bool = False
+    anchored: bool = False
 
     @property
     def single(self) -> bool:
         """Whether the pattern matches just when one of a set of facts is shown."""
-        return self.exact and len(self.sets) == 1 and not self.never
+        return self.exact and len(self.sets) == 1 and not self.never and not self.anchored
 
 
 _UNKNOWN: Final = Plan()
@@ -115,6 +116,13 @@ def value_key(value: str | int | float | bool) -> Hashable:
     if isinstance(value, bool):
         return TRUE if value else FALSE
     return value
+
+
+def whole_plan(pattern: Pattern) -> Plan:
+    """The plan of a whole condition: a fact below the data's top that must be shown is the anchor of all the others."""
+    found = plan(pattern)
+    anchor = any(all(fact.path for fact in keys) for keys in found.sets)
+    return Plan(found.sets, found.never, found.exact and (anchor or not found.anchored))
 
 
 def plan(pattern: Pattern, path: Place = ()) -> Plan:
@@ -144,10 +152,13 @@ def plan(pattern: Pattern, path: Place = ()) -> Plan:
 
 
 def _of_members(items: Iterable[tuple[str | int, Pattern]], path: Place) -> Plan:
-    """Facts below an object say that it is there. Without any it may be missing, and the rule for that applies."""
+    """Facts below an object say that it is there. Without any it may be missing, but it cannot be anything else."""
     found = _together([plan(part, (*path, key)) for key, part in items])
-    there = not path or bool(found.sets)
-    return _in_element(Plan(found.sets, found.never, found.exact and there), path)
+    if path and not found.sets:
+        objects = not any(isinstance(key, int) for key, _ in items)
+        never = (*found.never, *_kinds(path, (kind for kind in (*_NOT_NULL, "null") if kind != "object")))
+        found = Plan((), never if objects else found.never, found.exact and objects, anchored=True)
+    return _in_element(found, path)
 
 
 def _together(plans: Iterable[Plan]) -> Plan:
@@ -156,6 +167,7 @@ def _together(plans: Iterable[Plan]) -> Plan:
         tuple(dict.fromkeys(one for each in plans for one in each.sets)),
         tuple(dict.fromkeys(one for each in plans for one in each.never)),
         all(each.exact for each in plans),
+        any(each.anchored for each in plans),
     )
 
 

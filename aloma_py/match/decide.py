@@ -40,9 +40,14 @@ def see(table: StepTable, cycle: Cycle, matched: Collection[int]) -> None:
         rank_of = table.rank_of
         cycle.spent = {name for name in cycle.spent if rank_of.get(name, -1) in matched or name not in rank_of}
     if cycle.retries:
-        cycle.retries = {
-            name: retry for name, retry in cycle.retries.items() if table.rank_of.get(name, -1) in matched
-        }
+        for name in [name for name in cycle.retries if table.rank_of.get(name, -1) not in matched]:
+            drop_retry(cycle, name)
+
+
+def drop_retry(cycle: Cycle, name: str) -> None:
+    """Do not try the step again for this match; if it runs later, that is another run, with calls of its own."""
+    del cycle.retries[name]
+    cycle.ordinals[name] = cycle.ordinals.get(name, 0) + 1
 
 
 def decide(
@@ -68,11 +73,11 @@ def decide(
     if cycle.held:
         return Rest(TaskState.WAITING, waits_for(cycle.held))
     waits = {name: retry.due for name, retry in cycle.retries.items() if retry.due > now}
-    if waits and not touched:
-        return _wait_for_retry(waits)
     rank_of = table.rank_of
     idle = {rank_of[name] for name in (*cycle.spent, *waits) if name in rank_of}
     eligible = sorted(rank for rank in matched if rank not in idle)
+    if waits and not touched:  # the others wait with it, but for those whose own next attempt is due
+        eligible = [rank for rank in eligible if table.ranked[rank].name in cycle.retries]
     if not eligible:
         return _wait_for_retry(waits) if waits else _nothing_eligible(task)
     if cycle.runs >= limits.max_runs:
@@ -85,7 +90,8 @@ def decide(
                 f"step {name!r} asked for redo {limits.max_redo} times in a row (max_redo) and changed nothing",
             )
     spent = [rank_of[name] for name in cycle.spent if name in rank_of]
-    return Wave(choose_wave(table, eligible, spent, task.data, parallel=limits.parallel))
+    wave = choose_wave(table, eligible, spent, task.data, parallel=limits.parallel)
+    return Wave(wave[: limits.max_runs - cycle.runs])
 
 
 def _nothing_eligible(task: Task) -> Rest:

@@ -8,21 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aloma_py.models import Change, Json
-
-
-def type_name(value: Json) -> str:
-    """How a hidden value is shown: ``String Number Boolean Array Object Null``."""
-    if isinstance(value, bool):
-        return "Boolean"
-    for kind, name in ((str, "String"), ((int, float), "Number"), (list, "Array"), (dict, "Object")):
-        if isinstance(value, kind):
-            return name
-    return "Null"
-
-
-def mask(stash: dict[str, Json]) -> dict[str, Json]:
-    """What others see of the values."""
-    return {name: type_name(value) for name, value in stash.items()}
+from aloma_py.store.stash import mask, type_name
 
 
 def with_stash(data: dict[str, Json], stash: dict[str, Json]) -> dict[str, Json]:

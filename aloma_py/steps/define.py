@@ -84,7 +84,7 @@ def _models(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type
 def _source(step: Step[..., Any], sources: Sources) -> str:
     function = inspect.unwrap(step.function)
     found = sources.find(function) if inspect.isfunction(function) else None
-    return found.lines() if found else ""
+    return found.own_text() if found else ""
 
 
 def _version(source: str, condition: Condition, options: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def footprint(
     if found is None:
         line, name = function.__code__.co_firstlineno, function.__name__
         return Footprint(unknown=(Unknown(line, name, "the function's source cannot be found"),))
-    scope = Scope(found.node, file=found.file, text=found.text, outside=outside_of(function))
+    scope = Scope(found.node, file=found.file, lines=found.lines, outside=outside_of(function))
     entry = {argument.arg: _entry(parameters.get(argument.arg)) for argument in arguments_of(found.node)}
     return Walker(function, scope, entry, sources, libraries).run()
 

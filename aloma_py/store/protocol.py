@@ -44,7 +44,10 @@ class WorkspaceStore(Protocol):
         """
 
     async def record_call(self, task_id: str, call: Call) -> None:
-        """Keep the answer of a connector call; on return it is on disk."""
+        """Keep the answer of a connector call; on return it is on disk.
+
+        Raises :class:`~aloma_py.errors.StaleTask` where the task is gone.
+        """
 
     async def get(self, task_id: str) -> Task:
         """The task, or :class:`~aloma_py.errors.NotFoundError`. A unique beginning of an id will do."""

@@ -8,24 +8,36 @@ processes out while it is open; they may look with :func:`~aloma_py.store.admin.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from aloma_py.errors import StoreError
+from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Millis
 from aloma_py.store import connections, retention, search
 from aloma_py.store.lockfile import FileLock
 from aloma_py.store.stash import StashCipher, load_or_create_key
 from aloma_py.store.workspace import SQLiteWorkspaceStore
-from aloma_py.store.writer import GroupWriter, Write
+from aloma_py.store.writer import GroupWriter, Write, translate
 
 T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
+
+
+@contextmanager
+def _explaining(place: str) -> Iterator[None]:
+    """Turn what goes wrong while reading into errors for people."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, place, "read") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"{error.object!r} is no text that can be looked for: it holds half a character") from error
 
 
 class SQLiteStore:
@@ -95,7 +107,8 @@ class SQLiteStore:
         return SQLiteWorkspaceStore(self, name)
 
     async def workspaces(self) -> list[str]:
-        return [name for (name,) in self.reader.execute("SELECT name FROM workspace ORDER BY name")]
+        with self.reading() as reader:
+            return [name for (name,) in reader.execute("SELECT name FROM workspace ORDER BY name")]
 
     async def purge(self, tasks_before: Millis, logs_before: Millis) -> dict[str, int]:
         gone = await retention.purge(self._in_writer, tasks_before, logs_before)
@@ -146,9 +159,16 @@ class SQLiteStore:
         connection = self._slow_reader
         if connection is None:
             raise self._not_open()
-        if self.path is None:
-            return question(connection)
-        return await anyio.to_thread.run_sync(question, connection, limiter=self._slow)
+        with _explaining(self.place):
+            if self.path is None:
+                return question(connection)
+            return await anyio.to_thread.run_sync(question, connection, limiter=self._slow)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection for short reads on the event loop, with SQLite's errors made into ours."""
+        with _explaining(self.place):
+            yield self.reader
 
     async def fill_search(self) -> None:
         """Bring the full-text search up to date, in small transactions."""

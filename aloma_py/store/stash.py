@@ -74,10 +74,10 @@ def mask(values: Mapping[str, Json]) -> dict[str, str]:
     >>> mask({"token": "s3cret", "pin": 7, "card": {"number": "…"}})
     {'token': 'String', 'pin': 'Number', 'card': 'Object'}
     """
-    return {name: _type_name(value) for name, value in values.items()}
+    return {name: type_name(value) for name, value in values.items()}
 
 
-def _type_name(value: Json) -> str:
+def type_name(value: Json) -> str:
     if value is None:
         return "Null"
     if isinstance(value, bool):

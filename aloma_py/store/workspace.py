@@ -5,9 +5,11 @@ from __future__ import annotations
 import builtins
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from aloma_py.errors import InputError, NotFoundError
+from aloma_py.errors import InputError, NotFoundError, StaleTask
 from aloma_py.jsontext import dumps, loads
 from aloma_py.models import (
     AuditEntry,
@@ -36,7 +38,10 @@ _INSERT_PICTURE = "INSERT INTO visualization (task, at, type, name, data, option
 _INSERT_BLOB = (
     "INSERT INTO blob (id, workspace, task, name, mimetype, meta, created_at, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_INSERT_CALL = f"INSERT INTO call ({', '.join(CALL_COLUMNS)}) VALUES ({', '.join('?' * len(CALL_COLUMNS))})"
+_INSERT_CALL = (
+    f"INSERT INTO call ({', '.join(CALL_COLUMNS)}) SELECT {', '.join('?' * len(CALL_COLUMNS))} "
+    "WHERE EXISTS (SELECT 1 FROM task WHERE id = ? AND workspace = ?)"
+)
 
 
 class SQLiteWorkspaceStore:
@@ -85,7 +90,12 @@ class SQLiteWorkspaceStore:
 
     async def record_call(self, task_id: str, call: Call) -> None:
         row = records.call_row(task_id, call)
-        await self._write(lambda connection: connection.execute(_INSERT_CALL, row))
+
+        def record(connection: sqlite3.Connection) -> None:
+            if not connection.execute(_INSERT_CALL, (*row, task_id, self.workspace)).rowcount:
+                raise StaleTask(f"task {task_id} was deleted by somebody else in between; nothing was written")
+
+        await self._write(record)
 
     async def delete(self, task_id: str) -> None:
         def remove(connection: sqlite3.Connection) -> None:
@@ -165,8 +175,8 @@ class SQLiteWorkspaceStore:
     async def open_children(self, task_id: str) -> tuple[int, int]:
         row = self._one(
             "SELECT count(*) FILTER (WHERE wait_for), count(*) FILTER (WHERE NOT wait_for AND into_path IS NOT NULL) "
-            "FROM task WHERE parent = ? AND state IN ('pending', 'running', 'waiting')",
-            (task_id,),
+            "FROM task WHERE parent = ? AND workspace = ? AND state IN ('pending', 'running', 'waiting')",
+            (task_id, self.workspace),
         )
         assert row is not None
         return row[0], row[1]
@@ -176,23 +186,9 @@ class SQLiteWorkspaceStore:
         # Questions to the index one by one instead of one with OR: each is answered in order and read no further than
         # needed, and a long backlog of pending tasks does not hide one whose time has come.
         found: builtins.list[tuple[Millis, int, str]] = []
-        for state, after, until in (
-            *((state, -1, AT_ONCE) for state in _OPEN),
-            *((state, AT_ONCE, now) for state in _OPEN),
-        ):
-            rows = self._store.reader.execute(
-                "SELECT id, no, iif(wake_at = 0, created_at, wake_at) FROM task "
-                "WHERE workspace = ? AND state = ? AND wake_at > ? AND wake_at <= ? ORDER BY wake_at, no",
-                (self.workspace, state.value, after, until),
-            )
-            left = limit
-            for task_id, no, since in rows:
-                if left == 0:
-                    break
-                if task_id not in skip:
-                    found.append((since, no, task_id))
-                    left -= 1
-            rows.close()  # an open cursor would keep its snapshot, and the log from being taken over into the file
+        for state in _OPEN:
+            for after, until in ((-1, AT_ONCE), (AT_ONCE, now)):
+                found += self._ready_in(state, after, until, limit, skip)
         found.sort()
         chosen = [self._one(TASK_SELECT + "WHERE task.id = ?", (task_id,)) for _, _, task_id in found[:limit]]
         return [records.read_task(row) for row in chosen if row is not None]
@@ -218,9 +214,24 @@ class SQLiteWorkspaceStore:
         return content
 
     async def facts(self) -> dict[str, Any]:
-        return _facts(self._store.reader, self.workspace)
+        with self._store.reading() as reader:
+            return _facts(reader, self.workspace)
 
     # Helpers
+
+    def _ready_in(
+        self, state: TaskState, after: Millis, until: Millis, limit: int, skip: frozenset[str]
+    ) -> builtins.list[tuple[Millis, int, str]]:
+        """Tasks to wake after one time and until the other: since when they wait, their number and id."""
+        sql = (
+            "SELECT iif(wake_at = 0, created_at, wake_at), no, id FROM task "
+            "WHERE workspace = ? AND state = ? AND wake_at > ? AND wake_at <= ? ORDER BY wake_at, no"
+        )
+        with self._store.reading() as reader:
+            rows = reader.execute(sql, (self.workspace, state.value, after, until))
+            # An open cursor would keep its snapshot, and the log from being taken over into the file.
+            with closing(rows):
+                return [*islice((row for row in rows if row[2] not in skip), max(limit, 0))]
 
     def _own(self, task: Task) -> None:
         if task.workspace != self.workspace:
@@ -239,11 +250,13 @@ class SQLiteWorkspaceStore:
         await self._store.writer.write(Write(job=job))
 
     def _all(self, sql: str, values: Sequence[Any]) -> builtins.list[records.Row]:
-        return self._store.reader.execute(sql, values).fetchall()
+        with self._store.reading() as reader:
+            return reader.execute(sql, values).fetchall()
 
     def _one(self, sql: str, values: Sequence[Any]) -> records.Row | None:
-        row: records.Row | None = self._store.reader.execute(sql, values).fetchone()
-        return row
+        with self._store.reading() as reader:
+            row: records.Row | None = reader.execute(sql, values).fetchone()
+            return row
 
     def _by_beginning(self, beginning: str) -> records.Row | None:
         sql = "SELECT id FROM task WHERE id >= ? AND id < ? AND workspace = ? ORDER BY id LIMIT 4"

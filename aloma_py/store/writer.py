@@ -190,8 +190,8 @@ def _stale(updates: Sequence[Row]) -> StaleTask:
     return StaleTask(f"task {ids} was changed or deleted by somebody else in between; nothing was written")
 
 
-def translate(error: BaseException, place: str) -> StoreError:
-    """What an error of SQLite's means for users of the store at ``place``."""
+def translate(error: BaseException, place: str, done: str = "written") -> StoreError:
+    """What an error of SQLite's means for users of the store at ``place``, which could not be ``done``."""
     code = getattr(error, "sqlite_errorcode", 0) or 0
     if code & 0xFF == sqlite3.SQLITE_FULL or code in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE):
         problem: StoreError = StoreFull(
@@ -200,6 +200,6 @@ def translate(error: BaseException, place: str) -> StoreError:
     elif code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         problem = StoreBusy(f"another program is writing to the store {place}; nothing was changed, try again")
     else:
-        problem = StoreError(f"the store {place} could not be written: {error}; nothing was changed")
+        problem = StoreError(f"the store {place} could not be {done}: {error}; nothing was changed")
     problem.__cause__ = error
     return problem

@@ -1,7 +1,7 @@
 """What fake connectors answer: rules, as scenario files and Python tests write them.
 
-A rule says which call it is for (``call``, and ``when``: a condition on the arguments) and what comes of it: ``return``,
-``error``, or a ``sequence`` of these. ``delay`` lets the answer take its time, ``times`` wears the rule out.
+A rule says which call it is for (``call``, and ``when``: a condition on the arguments) and what comes of it:
+``return``, ``error``, or a ``sequence`` of these. ``delay`` lets the answer take its time, ``times`` uses the rule up.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aloma_py.conditions import Condition, compile_condition
 from aloma_py.durations import parse_duration
-from aloma_py.errors import ConditionError, InputError, LoadError
+from aloma_py.errors import ConditionError, InputError
 from aloma_py.models import Json, Millis
 from aloma_py.testing.yamlfile import Item, item_of, read_yaml
 
@@ -119,7 +119,7 @@ def _answer(item: Item, rule: Item) -> Answer:
     members = item.mapping(known=RULE_KEYS if item is rule else _ANSWER_KEYS)
     if "return" in members and "error" in members:
         raise item.error("an answer has either 'return' or 'error', not both")
-    delay = members.get("delay", rule["delay"] if "delay" in rule else None)
+    delay = members.get("delay") or rule.get("delay")
     wait = 0 if delay is None else parse_delay(delay)
     if "error" not in members:
         return Answer(members["return"].value if "return" in members else None, delay=wait)
@@ -152,16 +152,3 @@ def parse_condition(item: Item, name: str | None = None) -> Condition:
         inside = error.path if name is None else error.path.removeprefix(name).lstrip(".")
         place = f" at {inside}" if inside else ""
         raise item.error(f"this condition cannot be read{place}: {error.bare}") from None
-
-
-__all__ = [
-    "RULE_KEYS",
-    "Answer",
-    "LoadError",
-    "Rule",
-    "call_name",
-    "make_rules",
-    "parse_rules",
-    "read_rules",
-    "split_call",
-]

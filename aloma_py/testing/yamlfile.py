@@ -51,8 +51,9 @@ class Item:
     def __getitem__(self, part: str | int) -> Item:
         return Item(paths.get(self.value, (part,)), self.file, (*self.path, part), self.lines)
 
-    def __contains__(self, part: str) -> bool:
-        return isinstance(self.value, dict) and part in self.value
+    def get(self, key: str) -> Item | None:
+        """The member ``key``, if it is there."""
+        return self[key] if isinstance(self.value, dict) and key in self.value else None
 
     # ── what shape it must have ─────────────────────────────────────────────────────────────────────────────────
 

@@ -179,6 +179,8 @@ async def test_calls_are_kept_in_their_order(main: WorkspaceStore) -> None:
     for call in calls:
         await main.record_call("t1", call)
     assert await main.calls("t1") == calls
+    with pytest.raises(StaleTask, match="task gone was deleted by somebody else in between"):
+        await main.record_call("gone", calls[0])
 
 
 async def test_a_unique_beginning_of_an_id_will_do(main: WorkspaceStore) -> None:
@@ -191,6 +193,8 @@ async def test_a_unique_beginning_of_an_id_will_do(main: WorkspaceStore) -> None
     for unknown in ("task-x", "", "%", "task-abc1 "):
         with pytest.raises(NotFoundError, match="there is no task"):
             await main.get(unknown)
+    with pytest.raises(InputError, match="is no text that can be looked for"):
+        await main.get("\ud800")
 
 
 async def test_workspaces_do_not_see_each_other(store: SQLiteStore) -> None:
@@ -300,7 +304,7 @@ async def test_a_commit_moves_a_task_in_and_out_of_ready(main: WorkspaceStore) -
     assert await main.ready(10**9, 9, NONE) == []
 
 
-async def test_open_children_are_counted(main: WorkspaceStore) -> None:
+async def test_open_children_are_counted(store: SQLiteStore, main: WorkspaceStore) -> None:
     await main.accept([task("p"), task("x")])
     children = [
         task("c1", parent="p", wait_for=True),
@@ -313,6 +317,7 @@ async def test_open_children_are_counted(main: WorkspaceStore) -> None:
     await main.accept(children)
     assert await main.open_children("p") == (2, 1)
     assert await main.open_children("x") == (0, 0)
+    assert await store.workspace("other").open_children("p") == (0, 0)
     assert [child.id for child in await main.children("p")] == ["c1", "c2", "c3", "c4", "c5", "c6"]
 
 

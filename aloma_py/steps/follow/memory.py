@@ -31,6 +31,7 @@ from aloma_py.steps.follow.values import (
     join,
     value_of,
 )
+from aloma_py.steps.sources import text_of
 
 MAX_REFS = 48
 """A name that may refer to more places than these is taken to refer to anything below their first members."""
@@ -64,7 +65,7 @@ class Memory:
     def cannot_follow(self, node: ast.AST, scope: Scope, reason: str) -> None:
         """Note a place that makes the step count as reading and writing everything."""
         line = getattr(node, "lineno", 0)
-        code = " ".join((ast.get_source_segment(scope.text, node) or "").split())
+        code = text_of(node, scope.lines)
         if scope.entry is not None:
             reason, line = f"{reason} (in {scope.file}:{line})", scope.entry
         short = code if len(code) <= 120 else code[:119] + "…"

@@ -100,9 +100,7 @@ def _outer(outer: Outer, name: str | None) -> Value:
     return frozenset({Outer(f"{outer.name}.{name}" if outer.name else "")})
 
 
-def set_member(
-    walker: Walker, base: Value, name: str | None, value: Value, node: ast.AST, scope: Scope
-) -> None:
+def set_member(walker: Walker, base: Value, name: str | None, value: Value, node: ast.AST, scope: Scope) -> None:
     """``base.name = value``; without a name, the value becomes an element or a member that cannot be told."""
     memory = walker.memory
     if not base and memory.tracked(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aloma_py.steps.follow.values import NOTHING, OPAQUE, Value, value_of
@@ -23,14 +23,14 @@ class Scope:
         node: FunctionNode,
         *,
         file: str,
-        text: str,
+        lines: Sequence[str],
         parent: Scope | None = None,
         outside: Mapping[str, Any] | None = None,
         entry: int | None = None,
     ) -> None:
         self.node = node
         self.file = file
-        self.text = text
+        self.lines = lines
         self.parent = parent
         self.outside = outside if outside is not None else {}  # captured and global names of a helper or step
         self.entry = entry  # the line of the step's file where a helper of another file was called

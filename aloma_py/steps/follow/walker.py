@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any
@@ -96,7 +97,7 @@ class Walker:
         """The function that a ``def`` or ``lambda`` inside a function makes."""
         child = scope.children.get(id(node))
         if child is None:
-            child = Scope(node, file=scope.file, text=scope.text, parent=scope, entry=scope.entry)
+            child = Scope(node, file=scope.file, lines=scope.lines, parent=scope, entry=scope.entry)
             scope.children[id(node)] = child
         self._bind_defaults(child, scope)
         self._pending.append(child)
@@ -116,7 +117,7 @@ class Walker:
                 found = Scope(
                     source.node,
                     file=source.file,
-                    text=source.text,
+                    lines=source.lines,
                     outside=outside_of(function),
                     entry=None if same else entry,
                 )
@@ -384,15 +385,15 @@ class Walker:
         return value
 
 
-def outside_of(function: FunctionType) -> dict[str, Any]:
+def outside_of(function: FunctionType) -> Mapping[str, Any]:
     """The names that a function sees from outside: its module's, and the variables that it captured."""
-    seen = dict(function.__globals__)
+    captured: dict[str, Any] = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
-            seen[name] = cell.cell_contents
+            captured[name] = cell.cell_contents
         except ValueError:  # not assigned yet
-            seen.pop(name, None)
-    return seen
+            continue
+    return ChainMap(captured, function.__globals__)
 
 
 def _only_text(value: Value) -> bool:

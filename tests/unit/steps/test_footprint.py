@@ -39,8 +39,12 @@ class Box:
 """
 
 
-def analyse(code: str, *, parameters: str = "data, task, step, connectors, lib, audit, graph, mapper, file, log, user",
-            libraries: Libraries | None = None) -> Footprint:
+def analyse(
+    code: str,
+    *,
+    parameters: str = "data, task, step, connectors, lib, audit, graph, mapper, file, log, user",
+    libraries: Libraries | None = None,
+) -> Footprint:
     """The footprint of a step with this body, behind HEAD."""
     text = f"{HEAD}\nasync def content({parameters}):\n{textwrap.indent(textwrap.dedent(code).strip(), '    ')}\n"
     names: dict[str, Any] = {"__name__": "generated"}
@@ -92,8 +96,12 @@ def texts(paths: frozenset[Any]) -> set[str]:
         ("data.names = [p.name for p in data.people if p.ok]", "people", "names"),
         ("names = []\nfor p in data.people: names.append(p.name)\ndata.names = names", "people", "names"),
         ("best = max(data.lines, key=lambda line: line.score)\nbest.chosen = True", "lines", "lines"),
-        ("groups = defaultdict(list)\nfor p in data.people: groups[p.team].append(p)\n"
-         "for team in groups.values(): team[0].lead = True", "people", "people"),
+        (
+            "groups = defaultdict(list)\nfor p in data.people: groups[p.team].append(p)\n"
+            "for team in groups.values(): team[0].lead = True",
+            "people",
+            "people",
+        ),
         ("for line in sorted(data.lines, key=lambda line: line.n)[:2]: log.info(line.n)", "lines", ""),
         ("batch = data.companies[data.at : data.at + 5]\ndata.now = len(batch)", "at companies", "now"),
         ("node = data.tree\nwhile node.next: node = node.next\nnode.end = True", "tree", "tree"),
@@ -121,8 +129,12 @@ def texts(paths: frozenset[Any]) -> set[str]:
         ("mark(data.order, data.v).append(1)", "order.lines v", "order.lines order.marked"),
         ("walk(data.tree)", "tree.children", "tree.children tree.seen"),
         ("def inner(x):\n    x.n = data.b\ninner(data.a)", "b", "a.n"),
-        ("async def enrich(c): c.ok = await connectors.crm.find({'id': c.id})\n"
-         "await asyncio.gather(*(enrich(c) for c in data.companies))", "companies", "companies"),
+        (
+            "async def enrich(c): c.ok = await connectors.crm.find({'id': c.id})\n"
+            "await asyncio.gather(*(enrich(c) for c in data.companies))",
+            "companies",
+            "companies",
+        ),
         # handles
         ("log.info('x', data.a); print(data.b); audit.log('y', data.c)", "a b c", ""),
         ("data.r = await connectors.crm.find({'id': data.id})", "id", "r"),

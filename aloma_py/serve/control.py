@@ -1,0 +1,151 @@
+"""The control socket: how other processes of the same user ask the engine process for operations."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from aloma_py import jsontext
+from aloma_py.errors import InputError, StoreError
+from aloma_py.operations import Operations
+from aloma_py.serve import wire
+
+logger = logging.getLogger("aloma_py.serve")
+
+Finder = Callable[[str], Operations]
+"""Gives the operations on a workspace, by its name."""
+
+GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead, ConnectionError)
+"""What is raised where the other side has closed the connection."""
+
+
+@asynccontextmanager
+async def control_socket(store: Path, find: Finder) -> AsyncIterator[Path]:
+    """Answer requests on the store's control socket while this is open; gives the socket's path.
+
+    Only this user may connect (mode 0600). Whoever opens it holds the store's lock, so that a socket that is there
+    already was left by a server that died, and is replaced. Raises :class:`~aloma_py.errors.StoreError` where the
+    socket cannot be made.
+    """
+    file = wire.socket_file(store)
+    folder: Path | None = None
+    address = file
+    try:
+        file.unlink(missing_ok=True)
+        if len(os.fsencode(file)) > wire.MAX_ADDRESS:
+            folder = Path(tempfile.mkdtemp(prefix="aloma-"))  # mode 0700
+            address = folder / "control.sock"
+            file.write_text(f"{address}\n", encoding="utf-8")
+        listener = await _listen(address)
+    except OSError as error:
+        raise StoreError(f"the control socket {file} cannot be made: {error.strerror or error}") from error
+    try:
+        async with listener, anyio.create_task_group() as group:
+            group.start_soon(listener.serve, lambda stream: _converse(stream, find))
+            try:
+                yield address
+            finally:
+                group.cancel_scope.cancel()
+    finally:
+        file.unlink(missing_ok=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _listen(address: Path) -> anyio.abc.SocketListener:
+    before = os.umask(0o177)  # so that there is no moment at which others may connect
+    try:
+        return await anyio.create_unix_listener(address, mode=0o600)
+    finally:
+        os.umask(before)
+
+
+async def _converse(stream: anyio.abc.SocketStream, find: Finder) -> None:
+    """Answer one client's requests, one after another."""
+    buffered = BufferedByteReceiveStream(stream)
+    try:
+        async with stream:
+            while True:
+                try:
+                    request = await buffered.receive_until(b"\n", wire.MAX_REQUEST)
+                except anyio.DelimiterNotFound:
+                    error = InputError(f"the request is longer than {wire.MAX_REQUEST:,} bytes")
+                    await stream.send(wire.line({"error": wire.error_to_json(error)}))
+                    return
+                await _answer(stream, buffered, request, find)
+    except GONE:
+        pass
+    except Exception:  # one client's trouble is nobody else's
+        logger.exception("a request on the control socket could not be answered")
+
+
+async def _answer(
+    stream: anyio.abc.SocketStream, buffered: BufferedByteReceiveStream, request: bytes, find: Finder
+) -> None:
+    try:
+        workspace, name, arguments = _read(request)
+        operations = find(workspace)
+        if name == "follow":
+            await _stream(stream, buffered, operations, arguments)
+            answer: dict[str, Any] = {"ok": None}
+        else:
+            answer = {"ok": await operations.call(name, arguments)}
+    except GONE:
+        raise
+    except Exception as error:
+        reply = wire.error_to_json(error)
+        if reply["family"] == "AlomaError":
+            logger.exception("the request could not be answered")
+        answer = {"error": reply}
+    await stream.send(wire.line(answer))
+
+
+def _read(request: bytes) -> tuple[str, str, dict[str, Any]]:
+    try:
+        asked = jsontext.loads(request)
+    except ValueError as error:
+        raise InputError(f"the request is no JSON: {error}") from None
+    match asked:
+        case {"workspace": str(workspace), "op": str(name), "args": dict(arguments)}:
+            return workspace, name, arguments
+    raise InputError('the request is not {"workspace": text, "op": text, "args": object}')
+
+
+async def _stream(
+    stream: anyio.abc.SocketStream,
+    buffered: BufferedByteReceiveStream,
+    operations: Operations,
+    arguments: dict[str, Any],
+) -> None:
+    """Send what ``follow`` gives, until it ends or the client has gone."""
+    try:
+        items = operations.follow(**arguments)
+    except TypeError as error:
+        raise InputError(f"the operation follow: {error}") from None
+    scope = anyio.CancelScope()
+
+    async def notice_end() -> None:
+        try:
+            await buffered.receive_exactly(1)  # a client says nothing more while it follows
+        except GONE:
+            scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(notice_end)
+        with scope:
+            async with aclosing(items) as each:  # type: ignore[type-var]
+                async for item in each:
+                    await stream.send(wire.line({"item": item}))
+        group.cancel_scope.cancel()
+    if scope.cancelled_caught:
+        raise anyio.EndOfStream
