@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from aloma_py.changes import apply, copy_json, diff
+from aloma_py.errors import PayloadError
+from aloma_py.intake import check_data
 from aloma_py.match.decide import waits_for
-from aloma_py.models import Entry, Json, Millis, Task, TaskCommit, TaskState
+from aloma_py.models import Entry, Json, Limits, Millis, Task, TaskCommit, TaskState
 from aloma_py.paths import parse_path, put
 
 DELIVERED_STATES = frozenset({TaskState.DONE, TaskState.ERROR, TaskState.ATTENTION, TaskState.IGNORED})
@@ -41,18 +43,26 @@ def _first_error(child: Task) -> dict[str, Json]:
     return {}
 
 
-def add_answer(parent: Task, child: Task, now: Millis) -> TaskCommit:
-    """The parent with its child's answer. Nothing is altered."""
+def add_answer(parent: Task, child: Task, now: Millis, limits: Limits) -> TaskCommit:
+    """The parent with its child's answer. Nothing is altered.
+
+    An answer that would make the parent's data larger or deeper than ``limits`` allow comes as an error without a
+    result. A parent that is done with stays as it is; one that a person can resume gets the answer.
+    """
     cycle = parent.cycle.copy()
     if child.wait_for:
         cycle.held = max(cycle.held - 1, 0)
     elif child.into is not None:
         cycle.owed = max(cycle.owed - 1, 0)
     reason = waits_for(cycle.held) if parent.state is TaskState.WAITING and cycle.held else parent.reason
-    if child.into is None or parent.state.ended:
+    if child.into is None or parent.state in (TaskState.DONE, TaskState.IGNORED):
         return TaskCommit(replace(parent, cycle=cycle, reason=reason, updated_at=now))
-    draft = copy_json(parent.data)
-    put(draft, parse_path(child.into), answer_of(child))
+    draft = _with_answer(parent, child.into, answer_of(child))
+    try:
+        check_data(draft, limits)
+    except PayloadError as error:
+        message = f"the result of subtask {child.name!r} does not fit into its parent: {error}"
+        draft = _with_answer(parent, child.into, {"state": child.state.value, "error": {"message": message}})
     changes = diff(parent.data, draft)
     entry = Entry(
         n=parent.last_entry + 1,
@@ -71,3 +81,9 @@ def add_answer(parent: Task, child: Task, now: Millis) -> TaskCommit:
         updated_at=now,
     )
     return TaskCommit(new, (entry,))
+
+
+def _with_answer(parent: Task, into: str, answer: Json) -> dict[str, Json]:
+    draft: dict[str, Json] = copy_json(parent.data)
+    put(draft, parse_path(into), answer)
+    return draft

@@ -223,6 +223,8 @@ class Engine:
 
         async def keep(n: int, context: RunContext) -> None:
             results[n] = await self._run(context)
+            cell.runs.discard(context)
+            self.holds_back()  # those that are left may all wait for the clock
             if len(results) == len(contexts):
                 watch.cancel()
 
@@ -243,11 +245,14 @@ class Engine:
         if limiter is None:
             limiter = self._limiters[step.name] = StepLimiter(step, self.clock)
         token = current_run.set(context)
-        self.held_back.add(context)
-        self.holds_back()
+
+        def hold_back() -> None:
+            self.held_back.add(context)
+            self.holds_back()
+
         try:
             with anyio.CancelScope() as context.scope:  # an interruption ends the waiting too
-                async with limiter.turn():
+                async with limiter.turn(hold_back):
                     self.held_back.discard(context)
                     return await execute(context)
             return await execute(context)  # interrupted: this only says so
@@ -362,7 +367,7 @@ class Engine:
         child.cycle.delivered = True
         try:
             async with self.holding(child.parent) as parent, parent.lock:
-                answer = add_answer(parent.task, child, self.clock.now())
+                answer = add_answer(parent.task, child, self.clock.now(), self.limits)
                 await self._persist([commit, answer])
                 self._committed(cell, commit)
                 self._committed(parent, answer)
@@ -429,7 +434,8 @@ class Engine:
                 async with stale.lock:
                     stale.task = await self.store.get(stale.task.id)
                     stale.stash = self._open_stash(stale.task)
-                    stale.matched, stale.recovered, stale.touched = None, True, True
+                    stale.matched, stale.recovered = None, True
+                    stale.touched = stale.touched and not stale.task.state.ended
         self.wake(cell)
 
     async def give_up(self, cell: Cell, error: Exception) -> None:
@@ -497,6 +503,11 @@ class Engine:
         finally:
             cell.holders -= 1
             self.release(cell)
+
+    def forget(self, cell: Cell) -> None:
+        """Let go of a deleted task's cell, whoever holds it."""
+        if self.cells.get(cell.task.id) is cell:
+            del self.cells[cell.task.id]
 
     def release(self, cell: Cell) -> None:
         """Forget a cell that nobody holds any more."""

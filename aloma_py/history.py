@@ -233,8 +233,9 @@ class _Story:
             return f"It matches now; after a failed attempt, attempt {retry.attempt} {wait}."
         if name in task.cycle.spent:
             return (
-                "It matches now, but is spent: it has run, and has matched ever since. It runs again when its condition has "
-                "ceased to match and matches again, by step.redo(), or when an update touches what it looks at."
+                "It matches now, but is spent: it has run, and has matched ever since. It runs again when its "
+                "condition has ceased to match and matches again, by step.redo(), or when an update touches what it "
+                "looks at."
             )
         if not self.step.enabled:
             return "It would match now."

@@ -10,6 +10,7 @@ from aloma_py.changes import apply, copy_json, diff
 from aloma_py.engine import Engine
 from aloma_py.errors import StateError
 from aloma_py.intake import check_data, new_task
+from aloma_py.match.decide import drop_retry
 from aloma_py.models import Change, Entry, EntryKind, Json, Task, TaskCommit, TaskFilter, TaskState
 from aloma_py.run.stash import hide_changes, with_stash, without_stash
 
@@ -33,6 +34,8 @@ async def update(engine: Engine, task_id: str, patch: dict[str, Json], *, by: st
         task = _next(engine, cell, data=visible)
         task.cycle.spent -= touched
         task.cycle.person = None
+        if changes:
+            cell.news = (cell.news or set()) | touched
         if stash != cell.stash:
             task.stash = engine.encrypt(task.id, stash)
         goes_on = task.state not in RESTING_FOR_GOOD
@@ -51,10 +54,10 @@ def merge_patch(value: Json, patch: Json) -> Json:
 async def stop(engine: Engine, task_id: str, *, by: str = "") -> Task:
     """Stop a task and its open subtasks. Runs under way are dropped, with their changes."""
     async with engine.holding(task_id) as cell:
-        if cell.task.state.ended and cell.task.state is not TaskState.ATTENTION:
-            raise StateError(f"task {task_id} is {cell.task.state}: there is nothing to stop")
+        _make_sure_it_goes_on(cell)
         _interrupt(cell)
         async with cell.lock:
+            _make_sure_it_goes_on(cell)  # it may have ended while its last wave was committed
             task = _next(engine, cell)
             task.state, task.reason, task.due_at = TaskState.STOPPED, f"stopped by {by or 'a person'}", None
             task.ended_at = engine.clock.now()
@@ -65,9 +68,19 @@ async def stop(engine: Engine, task_id: str, *, by: str = "") -> Task:
     return await engine.store.get(task_id)
 
 
+def _make_sure_it_goes_on(cell: Cell) -> None:
+    state = cell.task.state
+    if state.ended and state is not TaskState.ATTENTION:
+        raise StateError(f"task {cell.task.id} is {state}: there is nothing to stop")
+
+
 async def resume(engine: Engine, task_id: str, *, by: str = "") -> Task:
-    """Let a task that rests go on now: its errors are cleared, and the steps that failed are eligible again."""
+    """Let a task that rests go on now: its errors are cleared, and the steps that failed are eligible again.
+
+    With a task that was stopped go on the subtasks that were stopped with it.
+    """
     async with engine.holding(task_id) as cell, cell.lock:
+        was_stopped = cell.task.state is TaskState.STOPPED
         if cell.task.state in (TaskState.PENDING, TaskState.RUNNING):
             raise StateError(f"task {task_id} is {cell.task.state}: there is nothing to resume")
         errors = cell.task.data.get("$errors")
@@ -75,12 +88,17 @@ async def resume(engine: Engine, task_id: str, *, by: str = "") -> Task:
         task = _next(engine, cell, data=apply(cell.task.data, changes))
         cycle = task.cycle
         cycle.spent -= set(errors) if isinstance(errors, dict) else set()
-        cycle.retries, cycle.idle_redos, cycle.runs, cycle.person = {}, {}, 0, None
+        for name in tuple(cycle.retries):
+            drop_retry(cycle, name)
+        cycle.idle_redos, cycle.runs, cycle.person = {}, 0, None
         if task.expires_at is not None and task.expires_at <= engine.clock.now():
             task.expires_at = None
-        task.state, task.result = TaskState.PENDING, None
+        task.state, task.reason, task.due_at, task.ended_at, task.result = TaskState.PENDING, None, None, None, None
         await _commit(engine, cell, task, "resume", changes, by, wake=True)
-        return cell.task
+    for child in await engine.store.children(task_id) if was_stopped else ():
+        if child.state is TaskState.STOPPED:
+            await resume(engine, child.id, by=by)
+    return task
 
 
 async def clone(engine: Engine, task_id: str, *, name: str | None = None, current: bool = False) -> Task:
@@ -111,11 +129,19 @@ async def clone(engine: Engine, task_id: str, *, name: str | None = None, curren
 async def delete(engine: Engine, task_id: str) -> None:
     """Remove a task and its subtasks for good; what is under way is dropped."""
     async with engine.holding(task_id) as cell:
-        for child in await engine.store.children(task_id):
-            await delete(engine, child.id)
         _interrupt(cell)
         async with cell.lock:
-            await engine.store.delete(cell.task.id)
+            cell.gone = True  # from here on it is not advanced, so it makes no more subtasks
+        try:
+            for child in await engine.store.children(cell.task.id):
+                await delete(engine, child.id)
+            async with cell.lock:
+                await engine.store.delete(cell.task.id)
+        except BaseException:
+            cell.gone = False
+            engine.wake(cell)
+            raise
+        engine.forget(cell)
 
 
 async def find(engine: Engine, wanted: TaskFilter) -> list[Task]:

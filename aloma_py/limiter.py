@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -24,20 +24,35 @@ class StepLimiter:
         self._clock = clock
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait until a run may start; the slot is given back at the end."""
+    async def turn(self, waits: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
+        """Wait until a run may start; the slot is given back at the end. ``waits`` is told that it cannot start now."""
         if self._slots is None:
-            await self._wait_for_rate()
+            await self._wait_for_rate(waits)
             yield
             return
-        async with self._slots:
-            await self._wait_for_rate()
+        await _acquire(self._slots, waits)
+        try:
+            await self._wait_for_rate(waits)
             yield
+        finally:
+            self._slots.release()
 
-    async def _wait_for_rate(self) -> None:
+    async def _wait_for_rate(self, waits: Callable[[], None]) -> None:
         if self._rate is None:
             return
-        async with self._turn:  # one after another, so that two do not take the same place
+        await _acquire(self._turn, waits)  # one after another, so that two do not take the same place
+        try:
             if len(self._starts) == self._starts.maxlen:
+                waits()
                 await self._clock.sleep_until(self._starts[0] + self._rate.per)
             self._starts.append(self._clock.now())
+        finally:
+            self._turn.release()
+
+
+async def _acquire(lock: anyio.Lock | anyio.Semaphore, waits: Callable[[], None]) -> None:
+    try:
+        lock.acquire_nowait()
+    except anyio.WouldBlock:
+        waits()
+        await lock.acquire()

@@ -8,7 +8,7 @@ HTTP API calls it as well. Every method may raise :class:`~aloma_py.errors.Input
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -170,7 +170,7 @@ class Operations:
         entries = await self.engine.store.entries(task.id, after)
         return {"task": self._summary(task), "entries": [entry_to_json(entry) for entry in entries]}
 
-    async def follow(self, id: str, after: int = 0) -> AsyncIterator[Json]:
+    async def follow(self, id: str, after: int = 0) -> AsyncGenerator[Json, None]:
         """The same piece by piece, as it happens, until the task has ended; at once where nothing advances tasks."""
         task = await self._task(id)
         news = anyio.Event()

@@ -6,7 +6,6 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import anyio
 import anyio.abc
@@ -14,7 +13,7 @@ import anyio.abc
 from aloma_py.cell import Cell
 from aloma_py.clock import VirtualClock
 from aloma_py.engine import Engine
-from aloma_py.models import Millis, TaskCommit, TaskState
+from aloma_py.models import Millis
 from aloma_py.run.runlog import capture_prints
 
 logger = logging.getLogger("aloma_py.scheduler")
@@ -170,6 +169,11 @@ class Scheduler:
 
     # ── waiting until nothing happens ───────────────────────────────────────────────────────────────────────────
 
+    @property
+    def active(self) -> int:
+        """How many tasks are queued or being advanced."""
+        return len(self._active)
+
     async def wind_down(self) -> None:
         """Let the waves under way end, and begin no more; the tasks go on when the store is opened next."""
         self.engine.pausing = True
@@ -177,7 +181,12 @@ class Scheduler:
 
     async def quiet(self) -> None:
         """On the machine's clock: wait until no task is being advanced and none waits for a time."""
-        while self._active or self._behind or not self._asked or self._next_due is not None:
+        while True:
+            while self._active or self._behind or not self._asked:
+                await self._changed.wait()
+            self._next_due = await self.engine.store.next_due()  # who waited for the time it had may be done by now
+            if self._next_due is None and not self._active:
+                return
             await self._changed.wait()
 
     async def settle(self) -> None:

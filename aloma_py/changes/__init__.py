@@ -7,7 +7,7 @@ the history is replayed with :func:`apply`.
 from aloma_py.changes.applying import apply
 from aloma_py.changes.diffing import diff
 from aloma_py.changes.merging import Merged, merge
-from aloma_py.changes.records import change_from_json, change_to_dict, change_to_json, describe
+from aloma_py.changes.records import change_from_json, change_to_dict, change_to_json, describe, describe_dict
 from aloma_py.changes.values import copy_json, same
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "change_to_json",
     "copy_json",
     "describe",
+    "describe_dict",
     "diff",
     "merge",
     "same",

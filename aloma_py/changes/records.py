@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aloma_py import jsontext
@@ -49,13 +50,18 @@ def describe(change: Change, width: int = 60) -> str:
     >>> describe(Change("append", ("order", "items"), [1, 2]))
     'order.items + 2 elements'
     """
-    place = format_path(change.path) or "data"
-    if change.op == "delete":
+    return describe_dict(change_to_dict(change), width)
+
+
+def describe_dict(change: Mapping[str, Json], width: int = 60) -> str:
+    """The same for the form that :func:`change_to_dict` gives."""
+    place = change["path"] or "data"
+    if change["op"] == "delete":
         return f"− {place}"
-    if change.op == "append":
-        count = len(change.value)
+    if change["op"] == "append":
+        count = len(change["value"])
         return f"{place} + {count} {'element' if count == 1 else 'elements'}"
-    return f"{place} = {_cut(jsontext.dumps(change.value), width)}"
+    return f"{place} = {_cut(jsontext.dumps(change['value']), width)}"
 
 
 def _cut(text: str, width: int) -> str:

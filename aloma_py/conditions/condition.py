@@ -15,11 +15,14 @@ from aloma_py.conditions.parse import Parser
 from aloma_py.conditions.pattern import (
     AllOf,
     AnyOf,
+    Computed,
+    Equal,
+    Exists,
     Kind,
     Members,
     Model,
     Not,
-    Null,
+    OneOf,
     Pattern,
     Predicate,
     has_computed,
@@ -113,9 +116,11 @@ def _may_match_object(pattern: Pattern) -> bool:
             return any(map(_may_match_object, parts))
         case Not(inner):
             return not isinstance(inner, Kind) or inner.name not in ("object", "container")
-        case Members() | Predicate() | Model():
-            return True
-        case Null():
-            return False
+        case Equal(value):
+            return isinstance(value, dict)
+        case OneOf(options):
+            return any(map(_may_match_object, options))
+        case Exists(wanted):
+            return wanted
         case _:
-            return type(pattern).__name__ in ("Equal", "Exists", "OneOf", "Computed")
+            return isinstance(pattern, (Members, Predicate, Model, Computed))

@@ -72,18 +72,18 @@ def holds(pattern: Pattern, data: Json) -> bool:
     """Whether the data matches a whole condition."""
     if has_computed(pattern):
         pattern = resolve(pattern, data)
-    return _judge(pattern, data, root=True).alone
+    return judge(pattern, data, root=True).alone
 
 
-def _judge(pattern: Pattern, value: Any, *, root: bool = False) -> Verdict:
+def judge(pattern: Pattern, value: Any, *, root: bool = False) -> Verdict:
     """The verdict on a value, which may be MISSING. ``root``: it is the whole data, which is no anchor."""
     match pattern:
         case AllOf(parts):
-            return _all([_judge(part, value, root=root) for part in parts])
+            return _all([judge(part, value, root=root) for part in parts])
         case AnyOf(parts):
-            return _any([_judge(part, value, root=root) for part in parts])
+            return _any([judge(part, value, root=root) for part in parts])
         case Not(inner):
-            verdict = _judge(inner, value, root=root)
+            verdict = judge(inner, value, root=root)
             there = value is not MISSING and not root
             return Verdict(not verdict.alone, not verdict.helped, there and verdict == _FAILS)
         case Members(items) if items:
@@ -91,7 +91,7 @@ def _judge(pattern: Pattern, value: Any, *, root: bool = False) -> Verdict:
         case Array(parts) if parts:
             if not isinstance(value, list):
                 return _FAILS
-            return _all([_any([_judge(part, element) for element in value]) for part in parts])
+            return _all([_any([judge(part, element) for element in value]) for part in parts])
         case _ if not _leaf_holds(pattern, value):
             return _FAILS
         case _:
@@ -101,10 +101,10 @@ def _judge(pattern: Pattern, value: Any, *, root: bool = False) -> Verdict:
 def _members(items: Collection[tuple[str | int, Pattern]], value: Any) -> Verdict:
     indexed = any(isinstance(key, int) for key, _ in items)
     if value is MISSING:  # counts as empty, but only with help
-        return Verdict(False, _all([_judge(part, MISSING) for _, part in items]).helped)
+        return Verdict(False, _all([judge(part, MISSING) for _, part in items]).helped)
     if not (isinstance(value, dict) or (indexed and isinstance(value, list))):
         return _FAILS
-    return _all([_judge(part, _member(value, key)) for key, part in items])
+    return _all([judge(part, _member(value, key)) for key, part in items])
 
 
 def _member(value: dict[str, Json] | list[Json], key: str | int) -> Any:
@@ -158,7 +158,7 @@ def _leaf_holds(pattern: Pattern, value: Any) -> bool:
         case HiddenKind(names):
             return kind_of(value) == "string" and value in names
         case Size(inner):
-            return kind_of(value) == "array" and _judge(inner, len(value)).alone
+            return kind_of(value) == "array" and judge(inner, len(value)).alone
         case Array(()):
             return kind_of(value) == "array"
         case Members(()):

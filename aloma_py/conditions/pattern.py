@@ -205,17 +205,17 @@ ELEMENT: Final = "[]"
 _MAX_INDEXES: Final = 3
 """Array indexes of one path that are kept apart; below that the path is cut, which only widens what it covers."""
 
-_JSON_KINDS: Final[dict[type, str]] = {
+JSON_KINDS: Final[dict[type, str]] = {
     str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", list: "array", dict: "object",
 }  # fmt: skip
 
 
 def kind_of(value: Json) -> str:
     """The JSON type of a value: string number boolean null array object (``other`` for what is no JSON)."""
-    kind = _JSON_KINDS.get(type(value))
+    kind = JSON_KINDS.get(type(value))
     if kind is not None:
         return kind
-    return next((name for base, name in _JSON_KINDS.items() if isinstance(value, base)), "other")
+    return next((name for base, name in JSON_KINDS.items() if isinstance(value, base)), "other")
 
 
 def is_leaf(pattern: Pattern) -> bool:

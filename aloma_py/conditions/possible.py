@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from aloma_py.conditions.naive import _judge
+from aloma_py.conditions.naive import judge
 from aloma_py.conditions.pattern import AllOf, AnyOf, Members, Pattern, reads
 from aloma_py.models import Json
 from aloma_py.paths import Path, get, overlaps
@@ -25,7 +25,7 @@ def could_match(condition: Condition, data: Json, unknown: Collection[Path]) -> 
 
 def _possible(pattern: Pattern, value: Any, path: Path, unknown: Collection[Path]) -> bool:
     if not any(overlaps(read, place) for read in reads(pattern, path) for place in unknown):
-        return _judge(pattern, value, root=not path).helped
+        return judge(pattern, value, root=not path).helped
     if isinstance(pattern, Members):
         return all(_possible(part, get(value, (key,)), (*path, key), unknown) for key, part in pattern.items)
     if isinstance(pattern, AllOf):

@@ -110,7 +110,11 @@ class RunContext:
         for call in self.calls.pending:
             await call.settle()
         for into, method, answer in self._into:
-            write_into(self.data, into, method, await answer if isinstance(answer, Pending) else answer)
+            if isinstance(answer, Pending):
+                if answer.failed:
+                    continue  # the code has seen it, or the run would have failed just now
+                answer = await answer
+            write_into(self.data, into, method, answer)
         if self.calls.pending:
             await _settle_in(self.data)
 

@@ -13,13 +13,16 @@ import anyio.to_thread
 from aloma_py import jsontext
 from aloma_py.changes import diff
 from aloma_py.clock import current_run
-from aloma_py.errors import InputError, ResultError, RunError, StepTimeout
+from aloma_py.errors import ResultError, RunError, StepTimeout
 from aloma_py.intake import nearly_full
 from aloma_py.models import Change, ErrorInfo, Json, LogLine, Millis
 from aloma_py.run.context import RunContext
-from aloma_py.run.plain import plain
 from aloma_py.run.effects import Effects
 from aloma_py.run.pending import Calls, Stopwatch
+from aloma_py.run.plain import plain
+
+LONGEST_TEXT = 8_000
+"""How many characters of an error's message, and of its stack, are kept."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,10 @@ async def execute(context: RunContext) -> RunResult:
         changes = _changes(context)
     except Exception as error:
         raised = error
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == float("-inf"):
+            raise  # the engine is ending
+        raised = RunError("the step's code cancelled itself: it raised a cancellation that nobody had asked for")
     except SystemExit as error:
         raised = RunError(f"the step called exit({error.code!r}); use task.complete() or return")
     finally:
@@ -126,7 +133,8 @@ def _changes(context: RunContext) -> tuple[Change, ...]:
         del after["$stash"]
     changes = diff(context.before, after)
     if changes:
-        size = len(jsontext.dumps(after))
+        text = jsontext.dumps(after)
+        size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
         if size > limits.max_data_bytes:
             raise ResultError(f"the data is {size:,} bytes, more than the limit of {limits.max_data_bytes:,} bytes")
         warning = nearly_full(size, limits)
@@ -142,8 +150,17 @@ def describe_error(error: BaseException, context: RunContext) -> ErrorInfo:
     inside = next((n for n, frame in enumerate(frames) if file is not None and frame.filename == file), None)
     stack = "".join(traceback.format_list(frames[inside:] if inside is not None else []))
     status = getattr(error, "status", None)
-    kind = "UnexpectedCall" if isinstance(error, InputError) else type(error).__name__
-    return ErrorInfo(kind, str(error) or kind, stack, status if isinstance(status, int) else None)
+    kind = "UnexpectedCall" if error is context.run_calls.broken else type(error).__name__
+    try:
+        message = str(error) or kind
+    except Exception:  # the class is the step's own, and so is its __str__
+        message = kind
+    return ErrorInfo(kind, _cut(message), _cut(stack), status if isinstance(status, int) else None)
+
+
+def _cut(text: str) -> str:
+    """A text that may be stored with the data, which has its limit."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
 def error_member(error: ErrorInfo, attempt: int, at: str) -> dict[str, Json]:

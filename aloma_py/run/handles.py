@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
+from aloma_py import jsontext
 from aloma_py.durations import parse_duration
-from aloma_py.errors import RunError
-from aloma_py.intake import check_name, check_tags, new_task_id
+from aloma_py.errors import ResultError, RunError
+from aloma_py.intake import check_data, check_name, check_tags, new_task_id
 from aloma_py.models import AuditEntry, Json, Millis, Visualization
-from aloma_py.run.plain import plain
+from aloma_py.paths import MAX_INDEX, parse_path
 from aloma_py.run.effects import Subtask
+from aloma_py.run.plain import plain
 from aloma_py.run.runlog import as_text
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class TaskHandle:
         """The task's tags; with ``tags``, replace them."""
         effects = self._context.open_effects()
         if tags is not None:
-            effects.tags = check_tags(list(tags))
+            effects.tags = check_tags(tags, self._context.limits)
         return list(effects.tags if effects.tags is not None else self._context.task.tags)
 
     @property
@@ -72,12 +74,22 @@ class TaskHandle:
     def complete(self, result: Any = None) -> None:
         """End the task as done after this wave, with a result. The rest of the step's code still runs."""
         effects = self._context.open_effects()
+        effects.result = self._result(result, "task.complete")
         effects.completed = True
-        effects.result = plain(result)
 
     def complete_on_expire(self, result: Any = None) -> None:
         """Where the task's time (:meth:`timeout`) expires, end it as done with this result; without it, as an error."""
-        self._context.open_effects().on_expire = {"result": plain(result)}
+        self._context.open_effects().on_expire = {"result": self._result(result, "task.complete_on_expire")}
+
+    def _result(self, result: Any, what: str) -> Json:
+        limits = self._context.limits
+        content = plain(result, max_depth=limits.max_depth, root="result")
+        size = len(jsontext.dumps(content))
+        if size > limits.max_data_bytes:
+            raise ResultError(
+                f"{what}: the result is {size:,} bytes, more than the limit of {limits.max_data_bytes:,} bytes"
+            )
+        return content
 
     def timeout(self, after: Any) -> None:
         """Let the task expire so long after now; milliseconds, or a text such as ``"2h"``."""
@@ -112,9 +124,18 @@ class TaskHandle:
         unknown = given.keys() - {"into", "waitFor", "delay"}
         if unknown:
             raise RunError(f"task.subtask knows no option {sorted(unknown)[0]!r}; it has: into, waitFor, delay")
-        content = plain(data if data is not None else {})
+        limits = self._context.limits
+        content = plain(data if data is not None else {}, max_depth=limits.max_depth)
         if not isinstance(content, dict):
             raise RunError(f"the data of subtask {name!r} must be an object, not {type(content).__name__}")
+        content.pop("$via", None)  # it comes from this task, wherever this one came from
+        check_data(content, limits, where=f"the data of subtask {name!r}")
+        if self._context.task.cycle.depth >= limits.max_subtask_depth:
+            raise RunError(
+                f"subtask {name!r} would be {limits.max_subtask_depth + 1} levels below the first task; "
+                f"at most {limits.max_subtask_depth} are allowed (max_subtask_depth)"
+            )
+        _check_into(given["into"])
         child = Subtask(
             id=new_task_id(self._context.services.clock.now()),
             name=check_name(name, self._context.limits),
@@ -140,11 +161,21 @@ class TaskHandle:
         )  # fmt: skip
 
     # The names of the original, beside Python's.
-    completeOnExpire = complete_on_expire  # noqa: N815
+    completeOnExpire = complete_on_expire
 
     @property
-    def createdAt(self) -> str:  # noqa: N802
+    def createdAt(self) -> str:
         return self.created_at
+
+
+def _check_into(into: Any) -> None:
+    if into is None:
+        return
+    if not isinstance(into, str) or not into:
+        raise RunError(f"into must be a path in the data, such as 'results.0', not {into!r}")
+    too_large = [part for part in parse_path(into) if isinstance(part, int) and part > MAX_INDEX]
+    if too_large:
+        raise RunError(f"into {into!r}: the index {too_large[0]} is above {MAX_INDEX}")
 
 
 PICTURES = ("data", "data-map", "table", "chart", "graph", "document")

@@ -105,4 +105,4 @@ class BlobHandle:
 
         return self._context.calls.start("blob.getContent", content)
 
-    getContent = get_content  # noqa: N815
+    getContent = get_content

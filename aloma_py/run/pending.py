@@ -41,6 +41,11 @@ class Pending:
             raise self._error
         return self._value
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an error."""
+        return self._error is not None
+
     async def settle(self) -> Any:
         """What came of it, at the run's end. An error that the code has seen already is not raised again."""
         await self._done.wait()

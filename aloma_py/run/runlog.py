@@ -76,6 +76,9 @@ class RunLog:
         *whole, self._partial = (self._partial + text).split("\n")
         for line in whole:
             self.add("info", line)
+        if self._full or len(self._partial) > self._limits.max_log_bytes:
+            self.add("info", self._partial)
+            self._partial = ""
 
     def close(self) -> tuple[LogLine, ...]:
         if self._partial:

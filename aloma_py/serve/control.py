@@ -140,12 +140,18 @@ async def _stream(
         except GONE:
             scope.cancel()
 
+    failed: Exception | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(notice_end)
-        with scope:
-            async with aclosing(items) as each:  # type: ignore[type-var]
-                async for item in each:
-                    await stream.send(wire.line({"item": item}))
+        try:
+            with scope:
+                async with aclosing(items) as each:
+                    async for item in each:
+                        await stream.send(wire.line({"item": item}))
+        except Exception as error:  # kept as it is: the group would wrap it
+            failed = error
         group.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
     if scope.cancelled_caught:
         raise anyio.EndOfStream

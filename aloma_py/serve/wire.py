@@ -1,8 +1,8 @@
 """What goes over the control socket: lines of JSON.
 
-A request is ``{"workspace": …, "op": …, "args": {…}}``. It is answered by one line, ``{"ok": result}`` or ``{"error":
-{"type", "family", "message"}}``; the operation ``follow`` by any number of lines ``{"item": …}`` before it. A connection
-may be used for one request after another.
+A request is ``{"workspace": …, "op": …, "args": {…}}``. It is answered by one line, ``{"ok": result}`` or
+``{"error": {"type", "family", "message"}}``; the operation ``follow`` by any number of lines ``{"item": …}`` before it.
+A connection may be used for one request after another.
 
 The socket is ``<store>.sock``. Where that path is too long for a socket's address, the socket is in a private folder,
 and ``<store>.sock`` is a text file that holds its path.
@@ -25,7 +25,9 @@ MAX_REQUEST: Final = 64 * 1024 * 1024
 
 MAX_ANSWER: Final = 1024 * 1024 * 1024
 
-_FAMILIES: Final = {kind.__name__: kind for kind in (InputError, RunError, StoreBusy, StoreFull, StoreError, AlomaError)}
+_FAMILIES: Final = {
+    kind.__name__: kind for kind in (InputError, RunError, StoreBusy, StoreFull, StoreError, AlomaError)
+}
 
 
 def socket_file(store: Path) -> Path:

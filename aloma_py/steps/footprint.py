@@ -7,9 +7,9 @@ from types import FunctionType
 from typing import Any
 
 from aloma_py.steps.definition import Footprint, Unknown
-from aloma_py.steps.follow.scopes import Scope, arguments_of
+from aloma_py.steps.follow.scopes import Scope, arguments_of, outside_of
 from aloma_py.steps.follow.values import OPAQUE, Ref, Role, Value
-from aloma_py.steps.follow.walker import Walker, outside_of
+from aloma_py.steps.follow.walker import Walker
 from aloma_py.steps.libraries import Libraries
 from aloma_py.steps.parameters import MODEL
 from aloma_py.steps.sources import Sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, NoReturn
@@ -51,7 +52,8 @@ def make_namespace(name: str, modules: list[ModuleType]) -> Namespace:
     """The library ``name`` from the public functions and values of ``modules``.
 
     A module's ``__all__`` decides what is public; without one, it is every name that does not begin with an
-    underscore and is not a module. Raises :class:`~aloma_py.errors.LoadError` where two modules define one name.
+    underscore, except modules and what was imported from another package.
+    Raises :class:`~aloma_py.errors.LoadError` where two modules define one name.
     """
     if not name.isidentifier() or name.startswith("_"):
         raise LoadError(f"a library's name must be a Python name that does not begin with '_', not {name!r}")
@@ -72,8 +74,17 @@ def _public(module: ModuleType, file: str) -> list[str]:
     listed = getattr(module, "__all__", None)
     if listed is None:
         values = vars(module).items()
-        return [name for name, value in values if not name.startswith("_") and not isinstance(value, ModuleType)]
+        return [name for name, value in values if not name.startswith("_") and _is_own(value, module)]
     for name in listed:
         if not hasattr(module, name):
             raise LoadError(f"__all__ names {name!r}, which the file does not define", file=file)
     return list(listed)
+
+
+def _is_own(value: object, module: ModuleType) -> bool:
+    """Whether a module's value was made in its package; of plain values that cannot be told, and they count."""
+    if isinstance(value, ModuleType):
+        return False
+    if not isinstance(value, type) and not inspect.isroutine(value):
+        return True
+    return (value.__module__ or "").partition(".")[0] == module.__name__.partition(".")[0]

@@ -78,6 +78,7 @@ def mask(values: Mapping[str, Json]) -> dict[str, str]:
 
 
 def type_name(value: Json) -> str:
+    """How a hidden value is shown: ``String Number Boolean Array Object Null``."""
     if value is None:
         return "Null"
     if isinstance(value, bool):

@@ -108,7 +108,8 @@ class Expect:
         texts = [entry.text for one in family(outcome) for entry in one.audit]
         for text in self.audit:
             if not any(text in line for line in texts):
-                yield f"audit: expected an entry with {text!r}; {_listed('there are', texts, 'there is none')}"
+                there = _listed("the entries are", [repr(line) for line in texts], "there is none")
+                yield f"audit: expected an entry with {text!r}; {there}"
         if self.errors is not None and sorted(self.errors) != sorted(outcome.errors):
             there = _listed("there are errors of", list(outcome.errors), "there are none")
             yield f"errors: expected {', '.join(self.errors) or 'none'}, but {there}"
@@ -119,8 +120,9 @@ class Expect:
         for wanted in self.logs:
             level = f" of level {wanted.level}" if wanted.level else ""
             if not any(wanted.text in line.text and wanted.level in (None, line.level) for line in lines):
-                shown = [f"[{line.level}] {line.text}" if level else line.text for line in lines]
-                yield f"logs: expected a line{level} with {wanted.text!r}; {_listed('there are', shown, 'there is none')}"
+                texts = [f"{line.text!r}{f' ({line.level})' if level else ''}" for line in lines]
+                there = _listed("the lines are", texts, "there is none")
+                yield f"logs: expected a line{level} with {wanted.text!r}; {there}"
 
     def _subtask_failures(self, outcome: Outcome) -> Iterator[str]:
         left = list(outcome.subtasks)

@@ -16,6 +16,7 @@ from aloma_py.conditions import Condition, compile_condition
 from aloma_py.durations import parse_duration
 from aloma_py.errors import ConditionError, InputError
 from aloma_py.models import Json, Millis
+from aloma_py.run.runlog import as_text
 from aloma_py.testing.yamlfile import Item, item_of, read_yaml
 
 _ANSWER_KEYS: Final = ("return", "error", "delay")
@@ -104,7 +105,7 @@ def _rule(item: Item) -> Rule:
         answers = (_answer(item, item),)
     times = members["times"].count() if "times" in members else None
     when = members.get("when")
-    shown = call if when is None else f"{call} when {when.value}"
+    shown = call if when is None else f"{call} when {as_text(when.value)}"
     return Rule(
         namespace,
         method,

@@ -17,6 +17,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent))
 
 from matching import bench_matching
+from matching import table as table_of_matching
 from raw_sqlite import raw_sqlite
 from throughput import Throughput, measure, order, parked_memory
 
@@ -58,7 +59,7 @@ def main() -> None:
     console.print(table)
     console.print("p50 and p99: one task at a time on an idle engine, from submit to its last commit\n")
 
-    bench_matching()
+    console.print(table_of_matching(bench_matching()))
 
     grown = anyio.run(partial(parked_memory, PARKED), backend_options=UVLOOP)
     console.print(f"\n{PARKED:,} parked tasks in the store: the engine's memory grows by {grown:.1f} MB")

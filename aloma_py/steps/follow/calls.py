@@ -168,6 +168,8 @@ def _call_outer(walker: Walker, call: Call, outer: Outer) -> Value:
             return memory.make(call.node, NUMBER)
         if name in _NUMBERS:
             return NUMBER
+        if name == "builtins.type":
+            return OPAQUE  # calling it makes a copy that shares what is inside
         return SCALAR | memory.make(call.node, SCALAR, loop=True)
     if names.holds_arguments(name):
         held = _hold(walker, call, name)

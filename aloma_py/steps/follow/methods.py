@@ -94,7 +94,7 @@ def _update(walker: Walker, call: Call, ref: Ref) -> None:
 def call_on_object(walker: Walker, call: Call, site: Site, name: str) -> Value:
     """A method of an object that the code made: it may keep what it is given, and give what it holds."""
     memory = walker.memory
-    memory.read(frozenset(atom for atom in call.everything if isinstance(atom, Ref)))
+    memory.read(call.everything)
     inside = memory.elements(call.everything)
     memory.put(site, call.everything | inside | memory.elements(inside))
     if memory.keys.get(site) is not None and name in ("update", "setdefault", "__setitem__"):

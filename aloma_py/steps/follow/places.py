@@ -55,6 +55,8 @@ def _get(walker: Walker, atom: Atom, name: str | None, node: ast.AST, scope: Sco
         case Site():
             return memory.elements(frozenset({atom}))
         case Role():
+            if name is not None and name.startswith("_") and isinstance(node, ast.Attribute):
+                memory.cannot_follow(node, scope, f"it goes behind {atom.root!r}")
             return _role(walker, atom, name)
         case Outer():
             return _outer(atom, name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 from aloma_py.steps.follow.values import NOTHING, OPAQUE, Value, value_of
@@ -80,6 +82,17 @@ def arguments_of(node: FunctionNode) -> list[ast.arg]:
     spec = node.args
     found = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]
     return [*found, *(argument for argument in (spec.vararg, spec.kwarg) if argument is not None)]
+
+
+def outside_of(function: FunctionType) -> Mapping[str, Any]:
+    """The names that a function sees from outside: its module's, and the variables that it captured."""
+    captured: dict[str, Any] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            captured[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    return ChainMap(captured, function.__globals__)
 
 
 def _own_nodes(node: FunctionNode) -> Iterator[ast.AST]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any
@@ -13,7 +12,7 @@ from aloma_py.steps.definition import Footprint
 from aloma_py.steps.follow.calls import eval_call
 from aloma_py.steps.follow.memory import Memory, widen
 from aloma_py.steps.follow.places import get_member, set_member
-from aloma_py.steps.follow.scopes import Scope
+from aloma_py.steps.follow.scopes import Scope, outside_of
 from aloma_py.steps.follow.statements import walk_statements
 from aloma_py.steps.follow.values import (
     NOTHING,
@@ -193,6 +192,8 @@ class Walker:
                 set_member(self, self.eval(base, scope), name, value, target, scope)
             case ast.Subscript(value=base, slice=index):
                 holder = self.eval(base, scope)
+                if isinstance(index, ast.Slice):  # x[0:1] = y puts the elements of y there
+                    value |= memory.elements(value)
                 for key in self.index(index, scope):
                     set_member(self, holder, key, value, target, scope)
 
@@ -383,17 +384,6 @@ class Walker:
         value = self.eval(node.value, scope)
         self.give_back(scope, value)
         return value
-
-
-def outside_of(function: FunctionType) -> Mapping[str, Any]:
-    """The names that a function sees from outside: its module's, and the variables that it captured."""
-    captured: dict[str, Any] = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            captured[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    return ChainMap(captured, function.__globals__)
 
 
 def _only_text(value: Value) -> bool:

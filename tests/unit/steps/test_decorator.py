@@ -102,10 +102,11 @@ def test_options_come_out_in_one_form(given: dict[str, Any], option: str, value:
                               "such as \"200ms\", \"30s\", \"5m\", \"2h\" or \"1d\", not 'soon'"),
         ({"rate": "fast"}, "the option 'rate' must be a count in a time such as \"10/s\", \"60/m\" or \"5/30s\", "
                            "not 'fast'"),
-        ({"rate": "0/s"}, "the option 'rate' must be at least one run in a time that is longer than nothing, not '0/s'"),
+        ({"rate": "0/s"}, "the option 'rate' must be at least one run in a time that is longer than nothing, "
+                          "not '0/s'"),
         ({"retry_on": 7}, "the option 'retry_on' must be exception classes, names of errors, or HTTP statuses, not 7"),
         ({"tags": 3}, "the option 'tags' must be a list of texts, not 3"),
-        ({"tags": [""]}, "the option 'tags' must be a list of texts that are not empty, not ('',)"),
+        ({"tags": [""]}, "the option 'tags' must be a list of texts that are not empty, not ['']"),
         ({"concurrency": 0}, "the option 'concurrency' must be a whole number of at least 1, not 0"),
         ({"enabled": 1}, "the option 'enabled' must be True or False, not 1"),
         ({"name": ""}, "the option 'name' must not be empty"),

@@ -132,7 +132,7 @@ def test_libraries_are_loaded_with_the_steps(tmp_path: Path) -> None:
     loaded = load_steps(tmp_path / "a.py", libraries={"price": tmp_path / "_price.py"})
 
     assert list(loaded.libraries) == ["price"]
-    assert list(loaded.libraries.price) == ["RATE", "add", "step"]
+    assert list(loaded.libraries.price) == ["RATE", "add"]
     assert loaded.steps[0].footprint.writes == {("order", "total")}
     with pytest.raises(AttributeError, match=r"the library 'price' has no function 'ad'; did you mean 'add'\?"):
         loaded.libraries.price.ad
@@ -202,8 +202,8 @@ def test_two_steps_of_one_name(tmp_path: Path) -> None:
     write(tmp_path, a=one("s"), b=one("other", options=", name='s'"))
 
     assert fails(tmp_path) == (
-        f"{tmp_path / 'b.py'}:2: step 's': there is a step of this name already, at {tmp_path / 'a.py'}:2; each needs a "
-        "name of its own"
+        f"{tmp_path / 'b.py'}:2: step 's': there is a step of this name already, at {tmp_path / 'a.py'}:2; "
+        "each needs a name of its own"
     )
 
 
@@ -211,8 +211,8 @@ def test_a_step_that_a_later_function_hides(tmp_path: Path) -> None:
     write(tmp_path, a=one("s") + one("s", options=", name='t'"))
 
     assert fails(tmp_path) == (
-        f"{tmp_path / 'a.py'}:6: step 's': a function of this name was defined before, at {tmp_path / 'a.py'}:3, and is "
-        "lost; rename one"
+        f"{tmp_path / 'a.py'}:6: step 's': a function of this name was defined before, at {tmp_path / 'a.py'}:3, "
+        "and is lost; rename one"
     )
 
 
@@ -252,7 +252,8 @@ def test_what_is_no_python_file(tmp_path: Path) -> None:
 
     assert fails(tmp_path / "a.txt") == f"{tmp_path / 'a.txt'}: this is no Python file: its name must end in .py"
     assert fails(3) == (
-        "steps cannot be loaded from 3: a module, its name, a .py file, a folder, a step, or a list of these was expected"
+        "steps cannot be loaded from 3: a module, its name, a .py file, a folder, a step, or a list of these "
+        "was expected"
     )
 
 

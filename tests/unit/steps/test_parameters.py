@@ -75,8 +75,8 @@ def placed(data: Any, /) -> None: ...
         (
             far_off,
             None,
-            "nothing fills the parameter 'zzz'; there are: data, task, step, connectors, lib, audit, graph, mapper, file, "
-            "blob, log, config, user",
+            "nothing fills the parameter 'zzz'; there are: data, task, step, connectors, lib, audit, graph, mapper, "
+            "file, blob, log, config, user",
         ),
         (
             unknown,

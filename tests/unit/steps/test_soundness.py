@@ -160,6 +160,21 @@ TEMPLATES = [
     "t = {**{O}}\nt['y'].z = 4",
     "t = [*{A}, {O}]\nt[-1].x = 4",
     "t = {A} + {A}\nt[0].x = 4",
+    "type({O})({O})['y'].z = 1",
+    "s = list({A})\ns.append({O})\ns[-1].x = 1",
+    "(lambda t: setattr(t, 'x', 3))({O})",
+    "s = (e for e in {A})\nnext(s).x = 1",
+    "s = [[{O}]]\ns[0][0].x = 1",
+    "for [e, *_] in [[{O}, 1]]:\n    e.x = 5",
+    "data.e = data.f = {O}\ndata.f.x = 7",
+    "s = [{O}]\ndata.e = s\ns.append({O})\ndata.e[-1].x = 2",
+    "s = dict(data)\ns['b'].x = {V}",
+    "def make():\n    box = {'in': {O}}\n    def get():\n        return box['in']\n    return get\nmake()().x = 1",
+    "s = {e.x: e for e in {A}}\ns[5].x = 1",
+    "s = {'go': mark}\ns['go']({O}, {V})",
+    "o.y.z += {V}",
+    "data.c.k += {A}",
+    "data.a.y = data.b.y\ndata.b.y.z = {V}",
 ]
 
 

@@ -1,0 +1,3 @@
+from aloma_py.cli import main
+
+main()

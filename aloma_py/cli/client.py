@@ -1,0 +1,139 @@
+"""The one client of the command line: it asks a server through its control socket, or has the store itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import anyio.abc
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from aloma_py import jsontext
+from aloma_py.errors import StoreError
+from aloma_py.models import Json
+from aloma_py.operations import READING, Operations
+from aloma_py.serve import wire
+from aloma_py.serve.loop import idle_operations
+from aloma_py.settings import Settings
+from aloma_py.store.sqlite import SQLiteStore
+
+T = TypeVar("T")
+
+
+class Client(Protocol):
+    """Asks for operations (see :class:`~aloma_py.operations.Operations`), wherever they are carried out."""
+
+    async def call(self, name: str, /, **arguments: Json) -> Any:
+        """The answer of the operation ``name``; raises what it raises."""
+
+    def follow(self, **arguments: Json) -> AsyncGenerator[Any, None]:
+        """The operation ``follow``."""
+
+
+class LocalClient:
+    """Carries operations out in this process."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    async def call(self, name: str, /, **arguments: Json) -> Any:
+        return await self._operations.call(name, arguments)
+
+    async def follow(self, **arguments: Any) -> AsyncGenerator[Any, None]:
+        async for item in self._operations.follow(**arguments):
+            yield item
+
+
+class RemoteClient:
+    """Asks the server at the other end of ``stream``."""
+
+    def __init__(self, stream: anyio.abc.SocketStream, workspace: str) -> None:
+        self._stream = stream
+        self._buffered = BufferedByteReceiveStream(stream)
+        self._workspace = workspace
+
+    async def call(self, name: str, /, **arguments: Json) -> Any:
+        await self._ask(name, arguments)
+        return (await self._read())["ok"]
+
+    async def follow(self, **arguments: Json) -> AsyncGenerator[Any, None]:
+        await self._ask("follow", arguments)
+        while "item" in (answer := await self._read()):
+            yield answer["item"]
+
+    async def _ask(self, name: str, arguments: dict[str, Json]) -> None:
+        await self._stream.send(wire.line({"workspace": self._workspace, "op": name, "args": arguments}))
+
+    async def _read(self) -> dict[str, Any]:
+        try:
+            text = await self._buffered.receive_until(b"\n", wire.MAX_ANSWER)
+        except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
+            raise StoreError("the server ended before it had answered; what was asked may or may not be done") from None
+        answer: dict[str, Any] = jsontext.loads(text)
+        if "error" in answer:
+            raise wire.error_from_json(answer["error"])
+        return answer
+
+
+@asynccontextmanager
+async def connect(settings: Settings, operation: str, sources: Sequence[str] = ()) -> AsyncIterator[Client]:
+    """A client for ``operation``: of the server that has the store, else of the store, opened here.
+
+    Without a server, a reading operation takes no lock, so that it works beside any other process; a writing one
+    raises :class:`~aloma_py.errors.StoreBusy` where there is one. ``sources`` are the steps to use instead of
+    those that were last served; a server changes tasks with its own.
+    """
+    reading = operation in READING
+    stream = None if sources and reading else await _find_server(settings)
+    if stream is not None:
+        async with stream:
+            yield RemoteClient(stream, settings.workspace)
+        return
+    async with SQLiteStore(settings.store, read_only=reading) as store:
+        yield LocalClient(idle_operations(store, settings, sources))
+
+
+async def _find_server(settings: Settings) -> anyio.abc.SocketStream | None:
+    """The connection to the store's server, or ``None``; a socket that a killed server left behind is none."""
+    address = wire.socket_address(settings.store.expanduser().absolute())
+    if address is None:
+        return None
+    try:
+        return await anyio.connect_unix(address)
+    except PermissionError:
+        raise StoreError(f"the server of the store {settings.store} belongs to another user") from None
+    except OSError:
+        return None
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run ``work`` in an event loop. What it raises comes out as it is, not in a task group's wrapping."""
+    try:
+        return anyio.run(work)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+def ask(settings: Settings, name: str, /, *, sources: Sequence[str] = (), **arguments: Json) -> Any:
+    """The answer of one operation."""
+
+    async def work() -> Any:
+        async with connect(settings, name, sources) as client:
+            return await client.call(name, **arguments)
+
+    return run(work)
+
+
+def ask_in_memory(settings: Settings, name: str, /, *, sources: Sequence[str], **arguments: Json) -> Any:
+    """The answer of an operation that needs steps and no stored tasks."""
+
+    async def work() -> Any:
+        async with SQLiteStore(":memory:") as store:
+            return await idle_operations(store, settings, sources).call(name, arguments)
+
+    return run(work)

@@ -1,0 +1,125 @@
+"""Options that several commands have, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+from click import Context, Parameter, get_current_context
+
+if TYPE_CHECKING:
+    from aloma_py.models import Json, Limits
+    from aloma_py.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_META = "aloma_py.options"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What ``--store``, ``--workspace`` and ``--json`` say, wherever on the line they stand."""
+
+    store: str | None = None
+    workspace: str | None = None
+    as_json: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the environment, under what was said on the command line."""
+        from pydantic import ValidationError
+
+        from aloma_py.errors import InputError
+        from aloma_py.settings import Settings
+
+        given: dict[str, Any] = {"store": self.store, "workspace": self.workspace}
+        try:
+            return Settings(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = ".".join(map(str, first["loc"]))
+            raise InputError(f"the setting ALOMA_{name.upper()}={first['input']!r}: {first['msg']}") from None
+
+
+def common(command: F) -> F:
+    """``--store``, ``--workspace`` and ``--json``: before and after the command's name; the later one counts."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, default=None, expose_value=False, callback=_keep,
+                     help="Print JSON, for programs."),
+        click.option("--workspace", metavar="NAME", expose_value=False, callback=_keep,
+                     help="The workspace.  [default: default]"),
+        click.option("--store", metavar="FILE", expose_value=False, callback=_keep,
+                     help="The SQLite file.  [default: aloma.db]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _keep(ctx: Context, param: Parameter, value: Any) -> None:
+    if value is not None and param.name is not None:
+        ctx.meta.setdefault(_META, {})[param.name] = value
+
+
+def pass_common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the function the :class:`Common` as its first argument, and the command the options for it."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        ctx = get_current_context()
+        return ctx.invoke(function, Common(**ctx.meta.get(_META, {})), *args, **kwargs)
+
+    return common(update_wrapper(wrapper, function))
+
+
+def data_options(command: F) -> F:
+    """``-d JSON`` and ``-f FILE``; read them with :func:`read_data`."""
+    file = click.option("-f", "--file", metavar="FILE", help="The data, from a .json or .yaml file.")
+    data = click.option("-d", "--data", metavar="JSON", help="The data, a JSON object; - reads it from stdin.")
+    chosen: F = data(file(command))
+    return chosen
+
+
+def read_data(data: str | None, file: str | None, limits: Limits | None = None) -> dict[str, Json]:
+    """The object that ``-d`` or ``-f`` gives; :class:`~aloma_py.errors.InputError` for none, both, or no object."""
+    from aloma_py.errors import InputError
+    from aloma_py.intake import read_task_file, read_task_json
+
+    if data is not None and file is not None:
+        raise InputError("-d and -f both give the data; use one of them")
+    if file is not None:
+        return read_task_file(Path(file), limits)
+    if data == "-":
+        return read_task_json(click.get_binary_stream("stdin").read(), where="stdin", limits=limits)
+    if data is not None:
+        return read_task_json(data, where="-d", limits=limits)
+    raise InputError("the data is missing: give it with -d JSON or -f FILE")
+
+
+def read_pairs(pairs: Sequence[str], option: str) -> dict[str, str]:
+    """``K=V`` texts as a mapping; ``option`` is named where one is none."""
+    from aloma_py.errors import InputError
+
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"{option} {pair!r}: NAME=VALUE was expected")
+        found[name] = value
+    return found
+
+
+def steps_option(command: F) -> F:
+    """``--steps PATH``, any number of times."""
+    return click.option(
+        "--steps",
+        "sources",
+        metavar="PATH",
+        multiple=True,
+        help="Where the steps are, if not where they were last served from.",
+    )(command)
+
+
+__all__ = ["Common", "common", "data_options", "pass_common", "read_data", "read_pairs", "steps_option"]

@@ -1,0 +1,112 @@
+"""``aloma-py serve``: keep running a workspace's tasks."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import os
+import sys
+import threading
+
+import anyio
+import rich_click as click
+
+from aloma_py.cli.options import Common, pass_common, read_pairs
+from aloma_py.durations import parse_duration
+from aloma_py.serve.loop import Ready, Serving
+from aloma_py.serve.loop import serve as serve_workspace
+
+LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
+
+
+@click.command()
+@click.argument("paths", metavar="[PATH]…", nargs=-1)
+@click.option("--library", "libraries", metavar="NS=PATH", multiple=True, help="Functions as lib.NS; any number.")
+@click.option("--config", metavar="K=V", multiple=True, help="What task.config(K) gives; any number of times.")
+@click.option("--grace", default="10s", show_default=True, metavar="TIME", help="How long runs may take to end.")
+@click.option("--verbose", "level", flag_value="verbose", help="Say when each task ends.")
+@click.option("--quiet", "level", flag_value="quiet", help="Say only what is wrong.")
+@pass_common
+def serve(
+    common: Common,
+    paths: tuple[str, ...],
+    libraries: tuple[str, ...],
+    config: tuple[str, ...],
+    grace: str,
+    level: str | None,
+) -> None:
+    """Keep running a workspace's tasks: what is pending, parked and due.
+
+    PATH are files, folders or modules with steps; without one, those that were last served. SIGTERM or Ctrl-C stops
+    it: runs under way may end, for up to --grace; a second one stops it at once. Nothing is lost by either. It logs to
+    stderr, with --json in lines of JSON.
+    """
+    what = Serving(
+        settings=common.settings,
+        sources=paths,
+        libraries=read_pairs(libraries, "--library"),
+        config=read_pairs(config, "--config"),
+        grace=parse_duration(grace, "--grace"),
+    )
+    _log_to_stderr(LEVELS[level or "normal"], as_json=common.as_json)
+
+    async def work() -> None:
+        await serve_workspace(what, _say_ready)
+
+    anyio.run(work, backend_options={"use_uvloop": sys.platform != "win32"})
+    _leave_abandoned_threads()
+
+
+def _say_ready(ready: Ready) -> None:
+    logging.getLogger("aloma_py.serve").log(
+        logging.WARNING if logging.getLogger("aloma_py").level > logging.INFO else logging.INFO,
+        "%s",
+        ready,
+        extra={"action": "ready", "socket": str(ready.socket)},
+    )
+
+
+def _leave_abandoned_threads() -> None:
+    """A step's thread cannot be ended from outside; nothing that it still does is kept, so do not wait for it."""
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _log_to_stderr(level: int, *, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else Lines())
+    logger = logging.getLogger("aloma_py")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(level)
+
+
+class Lines(logging.Formatter):
+    """``2026-01-01T12:00:00.000Z warning: text``; the level only where it is not info."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        label = "" if record.levelno in (logging.INFO, logging.DEBUG) else f"{record.levelname.lower()}: "
+        text = f"{_time(record)} {label}{record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: ``{at, level, logger, text}``, and what the record says beside (``action``, ``task`` …)."""
+
+    _OWN = frozenset(vars(logging.makeLogRecord({})))
+
+    def format(self, record: logging.LogRecord) -> str:
+        more = {name: value for name, value in vars(record).items() if name not in self._OWN}
+        line = {"at": _time(record), "level": record.levelname.lower(), "logger": record.name,
+                "text": record.getMessage(), **more}  # fmt: skip
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,267 @@
+"""``aloma-py task``: give, list, look into and change tasks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import rich_click as click
+
+from aloma_py.cli import client, output
+from aloma_py.cli.options import Common, data_options, pass_common, read_data, steps_option
+from aloma_py.cli.timeline import Timeline, chosen, rest_line
+from aloma_py.errors import InputError
+from aloma_py.operations import limits_of
+
+
+@click.group(no_args_is_help=True)
+def task() -> None:
+    """Give, list, look into and change tasks.
+
+    They are those of a running `aloma-py serve`, or of the store where none runs. An ID may be shortened to a
+    beginning that only one task has.
+    """
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@task.command()
+@click.argument("name")
+@data_options
+@click.option("--tag", "tags", multiple=True, help="A tag; any number of times.")
+@pass_common
+def new(common: Common, name: str, data: str | None, file: str | None, tags: tuple[str, ...]) -> None:
+    """Give a task; it is on disk when this returns."""
+    settings = common.settings
+    content = read_data(data, file, limits_of(settings))
+    answer = client.ask(settings, "new_task", data=content, name=name, tags=list(tags))
+    _tell(common, answer, "accepted")
+
+
+@task.command("list")
+@click.option("--state", "states", multiple=True, help="Only of this state; several: again, or with commas.")
+@click.option("--name", help="Only with this in their name.")
+@click.option("--tag", help="Only with this tag.")
+@click.option("--search", metavar="WORDS", help="Only with these words in the name or an audit reference.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
+@pass_common
+def list_(
+    common: Common, states: tuple[str, ...], name: str | None, tag: str | None, search: str | None, limit: int
+) -> None:
+    """List tasks, newest first."""
+    words = [word for text in states for word in text.split(",") if word.strip()]
+    found = client.ask(
+        common.settings, "list_tasks", states=words or None, name=name, tag=tag, search=search, limit=limit
+    )
+    if common.as_json:
+        output.emit_json(found)
+        return
+    out = output.console()
+    if not found:
+        out.print(output.styled("no tasks" if not (words or name or tag or search) else "no tasks fit", "dim"))
+        return
+    narrow = out.width < 90
+    made = output.table("id", "name", "state", "changed", *(() if narrow else ("reason",)))
+    made.columns[0].no_wrap = made.columns[2].no_wrap = True
+    if not narrow:
+        made.columns[3].no_wrap = True
+    now = _now()
+    for one in found:
+        age = output.duration(max(now - output.read_iso(one["updated_at"]), 0)) + " ago"
+        row = [output.styled(one["id"]), output.styled(one["name"]), output.state_text(one["state"]), age]
+        made.add_row(*row, *(() if narrow else (output.styled(one["reason"] or "", "dim"),)))
+    out.print(made)
+    if len(found) == limit:
+        out.print(output.styled(f"the newest {limit}; more with --limit", "dim"))
+
+
+@task.command()
+@click.argument("id")
+@click.option("--data", "data_only", is_flag=True, help="Print the data only, as JSON.")
+@pass_common
+def show(common: Common, id: str, data_only: bool) -> None:
+    """Show a task: its state and why, its data, what it made."""
+    found = client.ask(common.settings, "show_task", id=id)
+    if data_only or common.as_json:
+        output.emit_json(found["data"] if data_only else found)
+        return
+    out = output.console()
+    via = found["via"] or {}
+    errors = found["data"].get("$errors")
+    out.print(
+        output.facts(
+            [
+                ("id", found["id"]),
+                ("name", found["name"]),
+                ("tags", ", ".join(found["tags"])),
+                ("state", rest_line(found, _now())),
+                ("created", found["created_at"]),
+                ("changed", found["updated_at"]),
+                ("expires", found["expires_at"]),
+                ("from", " ".join(str(via[part]) for part in ("type", "name", "id") if via.get(part))),
+                ("history", f"{found['history_entries']} entries (aloma-py task log {found['id']})"),
+                ("calls", len(found["calls"]) or None),
+                *(("error", f"{step}: {_message(error)}") for step, error in _items(errors)),
+                *(("subtask", f"{child['id']}  {child['name']}  {child['state']}") for child in found["subtasks"]),
+                *(("audit", entry["text"]) for entry in found["audit"]),
+                *(("picture", f"{picture['name']} ({picture['type']})") for picture in found["visualizations"]),
+            ]
+        )
+    )
+    out.print(output.styled("data", "dim"))
+    output.print_data(out, found["data"])
+    if found["result"] is not None:
+        out.print(output.styled("result", "dim"))
+        output.print_data(out, found["result"])
+
+
+def _items(errors: Any) -> list[tuple[str, Any]]:
+    return list(errors.items()) if isinstance(errors, dict) else []
+
+
+def _message(error: Any) -> Any:
+    return error.get("message", error) if isinstance(error, dict) else error
+
+
+@task.command()
+@click.argument("id")
+@click.option("--changes", is_flag=True, help="Only what changed.")
+@click.option("--logs", is_flag=True, help="Only what was logged.")
+@click.option("--step", metavar="N", help="Only entry number N, or the runs of the step of this name.")
+@click.option("--follow", is_flag=True, help="Go on as it happens, until the task has ended.")
+@pass_common
+def log(common: Common, id: str, changes: bool, logs: bool, step: str | None, follow: bool) -> None:
+    """Print a task's history: each wave, its runs, what they changed and said.
+
+    With --json it is one document; with --follow too, one line for each entry.
+    """
+
+    async def work() -> None:
+        timeline: Timeline | None = None
+        task: dict[str, Any] = {}
+        async with client.connect(common.settings, "follow") as connection:
+            async for task, entries in _pieces(connection, id, follow):
+                wanted = chosen(entries, step)
+                if common.as_json and follow:
+                    for entry in wanted:
+                        output.emit_json(entry, compact=True)
+                elif common.as_json:
+                    output.emit_json({"task": task, "entries": wanted})
+                else:
+                    timeline = timeline or Timeline(
+                        out, output.read_iso(task["created_at"]), changes or not logs, logs or not changes
+                    )
+                    timeline.show(wanted)
+                sys.stdout.flush()
+        if not common.as_json:
+            out.print(rest_line(task, _now()))
+
+    out = output.console()
+    client.run(work)
+
+
+async def _pieces(connection: client.Client, id: str, follow: bool) -> Any:
+    """The task and its new entries: once, or as they come."""
+    if not follow:
+        answer = await connection.call("task_log", id=id)
+        yield answer["task"], answer["entries"]
+        return
+    async for item in connection.follow(id=id):
+        yield item["task"], item["entries"]
+
+
+@task.command()
+@click.argument("id")
+@click.argument("step")
+@steps_option
+@pass_common
+def why(common: Common, id: str, step: str, sources: tuple[str, ...]) -> None:
+    """Say why a step ran on a task, or did not.
+
+    The table judges the step's condition on the task's data as it is now.
+    """
+    found = client.ask(common.settings, "why", sources=sources, id=id, step=step)
+    if common.as_json:
+        output.emit_json(found)
+        return
+    out = output.console()
+    verdict = "matches" if found["matches"] else "does not match"
+    out.print(output.styled(f"step {step!r} {verdict} task {found['task']} ({found['state']}) as it is now", "bold"))
+    out.print(output.rows_table(found["rows"]))
+    out.print()
+    for sentence in found["explanation"]:
+        out.print(output.styled(sentence))
+
+
+@task.command()
+@click.argument("id")
+@data_options
+@steps_option
+@pass_common
+def update(common: Common, id: str, data: str | None, file: str | None, sources: tuple[str, ...]) -> None:
+    """Bring data into a task: objects are merged member by member, anything else is replaced."""
+    settings = common.settings
+    content = read_data(data, file, limits_of(settings))
+    _tell(common, client.ask(settings, "update_task", sources=sources, id=id, data=content), "updated")
+
+
+@task.command()
+@click.argument("id")
+@pass_common
+def stop(common: Common, id: str) -> None:
+    """Stop a task and its open subtasks; resume goes on."""
+    _tell(common, client.ask(common.settings, "stop_task", id=id), "stopped", advanced=False)
+
+
+@task.command()
+@click.argument("id")
+@pass_common
+def resume(common: Common, id: str) -> None:
+    """Let a task go on: its errors are cleared, and the steps that failed may run again."""
+    _tell(common, client.ask(common.settings, "resume_task", id=id), "resumed")
+
+
+@task.command()
+@click.argument("id")
+@click.option("--name", help="The new task's name.")
+@click.option("--current", is_flag=True, help="With the data as it is now, instead of as it was at the beginning.")
+@pass_common
+def clone(common: Common, id: str, name: str | None, current: bool) -> None:
+    """Give a new task with the data of another."""
+    _tell(common, client.ask(common.settings, "clone_task", id=id, name=name, current=current), "cloned as")
+
+
+@task.command()
+@click.argument("id")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@pass_common
+def delete(common: Common, id: str, yes: bool) -> None:
+    """Remove a task and its subtasks for good."""
+    settings = common.settings
+    if not yes:
+        found = client.ask(settings, "show_task", id=id)
+        if not sys.stdin.isatty():
+            raise InputError(f"deleting {found['id']} cannot be undone: say --yes where nobody can be asked")
+        click.confirm(f"Delete {found['id']} ({output.clean(found['name'])}) for good?", abort=True, err=True)
+        id = found["id"]
+    answer = client.ask(settings, "delete_task", id=id)
+    if common.as_json:
+        output.emit_json(answer)
+    else:
+        click.echo(f"deleted {answer['id']}")
+
+
+def _tell(common: Common, answer: dict[str, Any], what: str, *, advanced: bool = True) -> None:
+    """What became of a task that was given or changed."""
+    if common.as_json:
+        output.emit_json(answer)
+        return
+    click.echo(f"{what} {answer['id']}")
+    if advanced and not answer["served"]:
+        store, workspace = common.settings.store, common.settings.workspace
+        more = "" if str(store) == "aloma.db" else f" --store {store}"
+        more += "" if workspace == "default" else f" --workspace {workspace}"
+        click.echo(f"it is {answer['state']}; `aloma-py serve{more}` runs it", err=True)
