@@ -13,6 +13,7 @@ from aloma_py.models import Entry, Json, Limits, Millis, Task, TaskCommit, TaskS
 from aloma_py.paths import parse_path, put
 
 DELIVERED_STATES = frozenset({TaskState.DONE, TaskState.ERROR, TaskState.ATTENTION, TaskState.IGNORED})
+DELETED: Json = {"state": TaskState.STOPPED.value, "error": {"message": "the subtask was deleted"}}
 BAD_STATES = frozenset({TaskState.ERROR, TaskState.ATTENTION})
 
 
@@ -43,8 +44,8 @@ def _first_error(child: Task) -> dict[str, Json]:
     return {}
 
 
-def add_answer(parent: Task, child: Task, now: Millis, limits: Limits) -> TaskCommit:
-    """The parent with its child's answer. Nothing is altered.
+def add_answer(parent: Task, child: Task, now: Millis, limits: Limits, answer: Json = None) -> TaskCommit:
+    """The parent with its child's ``answer``, by default that of its end. Nothing is altered.
 
     An answer that would make the parent's data larger or deeper than ``limits`` allow comes as an error without a
     result. A parent that is done with stays as it is; one that a person can resume gets the answer.
@@ -54,10 +55,15 @@ def add_answer(parent: Task, child: Task, now: Millis, limits: Limits) -> TaskCo
         cycle.held = max(cycle.held - 1, 0)
     elif child.into is not None:
         cycle.owed = max(cycle.owed - 1, 0)
-    reason = waits_for(cycle.held) if parent.state is TaskState.WAITING and cycle.held else parent.reason
+    parent = replace(parent, cycle=cycle, updated_at=now)
+    if parent.state is TaskState.WAITING:
+        if cycle.held:
+            parent.reason = waits_for(cycle.held)
+        else:  # it goes on now, and would after a crash in the very next moment
+            parent.state, parent.reason, parent.due_at = TaskState.PENDING, None, None
     if child.into is None or parent.state in (TaskState.DONE, TaskState.IGNORED):
-        return TaskCommit(replace(parent, cycle=cycle, reason=reason, updated_at=now))
-    draft = _with_answer(parent, child.into, answer_of(child))
+        return TaskCommit(parent)
+    draft = _with_answer(parent, child.into, answer or answer_of(child))
     try:
         check_data(draft, limits)
     except PayloadError as error:
@@ -72,15 +78,9 @@ def add_answer(parent: Task, child: Task, now: Millis, limits: Limits) -> TaskCo
         changes=changes,
         effects=(f"answer of subtask {child.name!r} ({child.id})",),
     )
-    new = replace(
-        parent,
-        data=apply(parent.data, changes),
-        cycle=cycle,
-        reason=reason,
-        last_entry=parent.last_entry + 1,
-        updated_at=now,
-    )
-    return TaskCommit(new, (entry,))
+    parent.data = apply(parent.data, changes)
+    parent.last_entry += 1
+    return TaskCommit(parent, (entry,))
 
 
 def _with_answer(parent: Task, into: str, answer: Json) -> dict[str, Json]:

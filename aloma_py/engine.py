@@ -25,7 +25,7 @@ import anyio
 from aloma_py.cell import Cell
 from aloma_py.clock import Clock, SystemClock, current_run
 from aloma_py.connect.connector import Registry
-from aloma_py.delivery import add_answer, owes_answer
+from aloma_py.delivery import DELETED, add_answer, owes_answer
 from aloma_py.errors import NotFoundError, StaleTask, StoreError
 from aloma_py.intake import new_task
 from aloma_py.limiter import StepLimiter
@@ -370,16 +370,32 @@ class Engine:
                 answer = add_answer(parent.task, child, self.clock.now(), self.limits)
                 await self._persist([commit, answer])
                 self._committed(cell, commit)
-                self._committed(parent, answer)
-                parent.matched = None
-                if answer.entries and parent.news is None:
-                    parent.news = set()
-                if not parent.task.state.ended and not parent.task.cycle.held:
-                    parent.touched = True
-                    self.wake(parent)
+                self._answered(parent, answer)
         except NotFoundError:  # the parent was deleted: nobody is left to be told
             await self._persist([commit])
             self._committed(cell, commit)
+
+    def _answered(self, parent: Cell, answer: TaskCommit) -> None:
+        self._committed(parent, answer)
+        parent.matched = None
+        if answer.entries and parent.news is None:
+            parent.news = set()
+        if not parent.task.state.ended and not parent.task.cycle.held:
+            parent.touched = True
+            self.wake(parent)
+
+    async def answer_for_deleted(self, child: Task) -> None:
+        """Tell the parent of a subtask that is about to be deleted, so that it does not wait for ever."""
+        if child.parent is None or child.cycle.delivered:
+            return
+        try:
+            async with self.holding(child.parent) as parent, parent.lock:
+                if not parent.gone:
+                    answer = add_answer(parent.task, child, self.clock.now(), self.limits, DELETED)
+                    await self._persist([answer])
+                    self._answered(parent, answer)
+        except NotFoundError:
+            return  # nobody is left to be told
 
     async def commit_from_outside(self, cell: Cell, commit: TaskCommit) -> None:
         """Commit what somebody asked for, who is told where the store cannot. The caller holds the cell's lock."""
@@ -448,7 +464,15 @@ class Engine:
             await self._commit(cell, TaskCommit(task))
 
     async def _record_call(self, task_id: str, call: Any) -> None:
-        await self._until_stored(partial(self.store.record_call, task_id, call), task_id)
+        tries = 0
+
+        async def record() -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 1 or call not in await self.store.calls(task_id):  # it may be there though a failure was told
+                await self.store.record_call(task_id, call)
+
+        await self._until_stored(record, task_id)
 
     async def _until_stored(self, write: Callable[[], Any], task_id: str) -> None:
         pause = 0.05

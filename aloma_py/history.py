@@ -180,7 +180,7 @@ class _Story:
         matched = f"It matched {self.moments[began].title}, but did not get its turn: "
         stopper = self._what_ended_it(ended)
         if not after.steps:
-            return f"{matched}{after.title}{stopper} its condition held no more."
+            return f"{matched}{after.title.removeprefix('after ')}{stopper} its condition held no more."
         return f"{matched}{self._ahead(after.steps)}{stopper} its condition held no more."
 
     def _ahead(self, names: Sequence[str]) -> str:

@@ -136,6 +136,7 @@ async def delete(engine: Engine, task_id: str) -> None:
             for child in await engine.store.children(cell.task.id):
                 await delete(engine, child.id)
             async with cell.lock:
+                await engine.answer_for_deleted(cell.task)
                 await engine.store.delete(cell.task.id)
         except BaseException:
             cell.gone = False

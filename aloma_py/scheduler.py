@@ -174,6 +174,11 @@ class Scheduler:
         """How many tasks are queued or being advanced."""
         return len(self._active)
 
+    async def drain(self) -> None:
+        """Wait until no task is being advanced; what only waits for a time, or for something from outside, stays."""
+        while self._active:
+            await self._changed.wait()
+
     async def wind_down(self) -> None:
         """Let the waves under way end, and begin no more; the tasks go on when the store is opened next."""
         self.engine.pausing = True
@@ -204,7 +209,10 @@ class Scheduler:
         clock = self.engine.clock
         assert isinstance(clock, VirtualClock)
         asleep = clock.sleepers | self.engine.held_back
-        return any(not cell.runs or not cell.runs <= asleep for cell in self._active)
+        return any(
+            not cell.runs or not cell.runs <= asleep or any(run.interrupted for run in cell.runs)
+            for cell in self._active
+        )
 
     async def next_time(self) -> Millis | None:
         """The earliest time at which something will happen by itself."""

@@ -6,13 +6,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import rich_click as click
 from click import Command as AnyCommand
 from click import Context
 
-from aloma_py.cli.options import common
+from aloma_py.cli.options import CommandGroup, common
 
 COMMANDS: Final = {
     "run": ("aloma_py.cli.run:run", "Run one task in memory and watch it."),
@@ -28,7 +29,7 @@ COMMANDS: Final = {
 MISTAKE, ENGINE, INTERRUPTED = 2, 3, 130
 
 
-class LazyGroup(click.RichGroup):
+class LazyGroup(CommandGroup):
     """Imports a command when it is needed, so that ``--help`` and mistakes are answered at once."""
 
     def list_commands(self, ctx: Context) -> list[str]:
@@ -46,10 +47,6 @@ class LazyGroup(click.RichGroup):
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
         ctx.meta["aloma_py.calls"] = True
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from aloma_py.errors import suggest
-
-            raise click.UsageError(f"there is no command {args[0]!r}{suggest(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
 
     def main(  # type: ignore[override]
@@ -59,8 +56,8 @@ class LazyGroup(click.RichGroup):
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows another
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())  # modules with steps may lie in the folder that one works in
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))  # modules with steps may lie in the folder that one works in
         extra.pop("standalone_mode", None)
         sys.exit(self._run(args, prog_name or "aloma-py", extra))
 

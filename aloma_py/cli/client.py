@@ -78,14 +78,17 @@ class RemoteClient:
 
 
 @asynccontextmanager
-async def connect(settings: Settings, operation: str, sources: Sequence[str] = ()) -> AsyncIterator[Client]:
+async def connect(
+    settings: Settings, operation: str, sources: Sequence[str] = (), *, writing: bool = False
+) -> AsyncIterator[Client]:
     """A client for ``operation``: of the server that has the store, else of the store, opened here.
 
     Without a server, a reading operation takes no lock, so that it works beside any other process; a writing one
     raises :class:`~aloma_py.errors.StoreBusy` where there is one. ``sources`` are the steps to use instead of
-    those that were last served; a server changes tasks with its own.
+    those that were last served; a server changes tasks with its own. ``writing`` says that a reading operation brings
+    something up to date.
     """
-    reading = operation in READING
+    reading = operation in READING and not writing
     stream = None if sources and reading else await _find_server(settings)
     if stream is not None:
         async with stream:
@@ -119,11 +122,13 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         raise error from None
 
 
-def ask(settings: Settings, name: str, /, *, sources: Sequence[str] = (), **arguments: Json) -> Any:
-    """The answer of one operation."""
+def ask(
+    settings: Settings, name: str, /, *, sources: Sequence[str] = (), writing: bool = False, **arguments: Json
+) -> Any:
+    """The answer of one operation (see :func:`connect`)."""
 
     async def work() -> Any:
-        async with connect(settings, name, sources) as client:
+        async with connect(settings, name, sources, writing=writing) as client:
             return await client.call(name, **arguments)
 
     return run(work)

@@ -8,10 +8,10 @@ import time
 import rich_click as click
 
 from aloma_py.cli import client, output
-from aloma_py.cli.options import Common, pass_common
+from aloma_py.cli.options import CommandGroup, Common, pass_common
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=CommandGroup, no_args_is_help=True)
 def db() -> None:
     """Look after the store: what is in it, copies, making it smaller."""
 
@@ -28,7 +28,8 @@ def info(common: Common) -> None:
         (f"tasks in {workspace}", ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
         for workspace, states in found["tasks"].items()
     ]
-    output.console().print(
+    output.print_table(
+        output.console(),
         output.facts(
             [
                 ("store", found["path"]),
@@ -38,12 +39,15 @@ def info(common: Common) -> None:
                 *(tasks or [("tasks", "none")]),
                 ("oldest", _time(found["oldest"])),
                 ("newest", _time(found["newest"])),
-                ("rows", ", ".join(f"{rows} {name}" for name, rows in found["rows"].items() if rows)),
+                (
+                    "rows",
+                    ", ".join(f"{rows} {name}" for name, rows in found["rows"].items() if rows and name[0] != "_"),
+                ),
                 ("steps from", ", ".join(found["facts"].get("sources") or [])),
                 ("schema", found["schema"]),
                 ("SQLite", found["sqlite_version"]),
             ]
-        )
+        ),
     )
 
 

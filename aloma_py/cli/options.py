@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
-from click import Context, Parameter, get_current_context
+from click import Command, Context, Parameter, get_current_context
 
 if TYPE_CHECKING:
     from aloma_py.models import Json, Limits
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _META = "aloma_py.options"
+
+
+class CommandGroup(click.RichGroup):
+    """A group that lists its commands in the order in which they were written, and knows what was meant."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known:
+            from aloma_py.errors import suggest
+
+            raise click.UsageError(f"there is no command {args[0]!r}{suggest(args[0], known)}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +63,15 @@ class Common:
 
 def common(command: F) -> F:
     """``--store``, ``--workspace`` and ``--json``: before and after the command's name; the later one counts."""
-    for option in (
+    options: list[Callable[[F], F]] = [
         click.option("--json", "as_json", is_flag=True, default=None, expose_value=False, callback=_keep,
                      help="Print JSON, for programs."),
         click.option("--workspace", metavar="NAME", expose_value=False, callback=_keep,
                      help="The workspace.  [default: default]"),
         click.option("--store", metavar="FILE", expose_value=False, callback=_keep,
                      help="The SQLite file.  [default: aloma.db]"),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for option in options:
         command = option(command)
     return command
 
@@ -76,10 +93,13 @@ def pass_common(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def data_options(command: F) -> F:
     """``-d JSON`` and ``-f FILE``; read them with :func:`read_data`."""
-    file = click.option("-f", "--file", metavar="FILE", help="The data, from a .json or .yaml file.")
-    data = click.option("-d", "--data", metavar="JSON", help="The data, a JSON object; - reads it from stdin.")
-    chosen: F = data(file(command))
-    return chosen
+    options: list[Callable[[F], F]] = [
+        click.option("-f", "--file", metavar="FILE", help="The data, from a .json or .yaml file."),
+        click.option("-d", "--data", metavar="JSON", help="The data, a JSON object; - reads it from stdin."),
+    ]
+    for option in options:
+        command = option(command)
+    return command
 
 
 def read_data(data: str | None, file: str | None, limits: Limits | None = None) -> dict[str, Json]:
@@ -92,7 +112,7 @@ def read_data(data: str | None, file: str | None, limits: Limits | None = None) 
     if file is not None:
         return read_task_file(Path(file), limits)
     if data == "-":
-        return read_task_json(click.get_binary_stream("stdin").read(), where="stdin", limits=limits)
+        return read_task_json(sys.stdin.buffer.read(), where="stdin", limits=limits)
     if data is not None:
         return read_task_json(data, where="-d", limits=limits)
     raise InputError("the data is missing: give it with -d JSON or -f FILE")
@@ -122,4 +142,4 @@ def steps_option(command: F) -> F:
     )(command)
 
 
-__all__ = ["Common", "common", "data_options", "pass_common", "read_data", "read_pairs", "steps_option"]
+__all__ = ["CommandGroup", "Common", "common", "data_options", "pass_common", "read_data", "read_pairs", "steps_option"]

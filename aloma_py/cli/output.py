@@ -22,6 +22,8 @@ STATE_STYLES: Final = {
     "error": "bold red", "ignored": "dim", "stopped": "magenta",
 }  # fmt: skip
 
+UNLIMITED: Final = 10_000
+
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -36,9 +38,20 @@ def styled(text: object, style: str = "") -> Text:
 
 
 def console() -> Console:
-    """Where people read. Without a terminal it is plain and 200 columns wide."""
-    width = None if sys.stdout.isatty() else 200
+    """Where people read. Without a terminal it is plain, and lines are as long as they are."""
+    width = None if sys.stdout.isatty() else UNLIMITED
     return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
+
+
+def print_table(out: Console, made: Table) -> None:
+    """Print a table; without a terminal, lines end where their text ends."""
+    if out.is_terminal:
+        out.print(made)
+        return
+    with out.capture() as captured:
+        out.print(made)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def emit_json(value: Json, *, compact: bool = False) -> None:

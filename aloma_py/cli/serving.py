@@ -94,7 +94,7 @@ class Lines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: ``{at, level, logger, text}``, and what the record says beside (``action``, ``task`` …)."""
+    """One JSON object a line: ``{at, level, logger, text}``, and what is said beside (``action``, ``task`` …)."""
 
     _OWN = frozenset(vars(logging.makeLogRecord({})))
 

@@ -8,11 +8,11 @@ import rich_click as click
 from rich.console import Console
 
 from aloma_py.cli import client, output
-from aloma_py.cli.options import Common, data_options, pass_common, read_data
+from aloma_py.cli.options import CommandGroup, Common, data_options, pass_common, read_data
 from aloma_py.operations import limits_of
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=CommandGroup, no_args_is_help=True)
 def step() -> None:
     """List, show and check steps.
 
@@ -47,7 +47,7 @@ def list_(common: Common, paths: tuple[str, ...]) -> None:
             output.styled(one["condition"]),
             output.styled(_place(one), "dim"),
         )
-    out.print(made)
+    output.print_table(out, made)
 
 
 def _place(one: dict[str, Any]) -> str:
@@ -76,7 +76,8 @@ def _show(out: Console, found: dict[str, Any]) -> None:
     location, options = found["location"], found["options"]
     everything = "everything" if found["unknown"] else ""
     rate = options["rate"]
-    out.print(
+    output.print_table(
+        out,
         output.facts(
             [
                 ("step", output.styled(found["name"], "bold cyan")),
@@ -98,7 +99,7 @@ def _show(out: Console, found: dict[str, Any]) -> None:
                 ("reads", everything or ", ".join(found["reads"]) or "nothing"),
                 ("writes", everything or ", ".join(found["writes"]) or "nothing"),
             ]
-        )
+        ),
     )  # fmt: skip
     for at in found["unknown"]:
         out.print(output.styled(f"  line {at['line']}: {at['code']}", "yellow"))
@@ -125,7 +126,7 @@ def check(common: Common, path: str, data: str | None, file: str | None, name: s
         mark, style = ("✓", "green") if one["matches"] else ("✗", "red")
         title = f"{mark} {one['step']}" + ("" if one["enabled"] else " (disabled)")
         out.print(output.styled(title, f"bold {style}"))
-        out.print(output.rows_table(one["rows"]))
+        output.print_table(out, output.rows_table(one["rows"]))
         out.print()
     if found["order"]:
         out.print(output.styled(f"would be tried in this order: {', '.join(found['order'])}"))

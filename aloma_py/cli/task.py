@@ -9,13 +9,13 @@ from typing import Any
 import rich_click as click
 
 from aloma_py.cli import client, output
-from aloma_py.cli.options import Common, data_options, pass_common, read_data, steps_option
+from aloma_py.cli.options import CommandGroup, Common, data_options, pass_common, read_data, steps_option
 from aloma_py.cli.timeline import Timeline, chosen, rest_line
 from aloma_py.errors import InputError
 from aloma_py.operations import limits_of
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=CommandGroup, no_args_is_help=True)
 def task() -> None:
     """Give, list, look into and change tasks.
 
@@ -53,8 +53,10 @@ def list_(
 ) -> None:
     """List tasks, newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
+    settings = common.settings
+    fills = search is not None and settings.store.exists()  # new tasks are read into the search when it is asked
     found = client.ask(
-        common.settings, "list_tasks", states=words or None, name=name, tag=tag, search=search, limit=limit
+        settings, "list_tasks", writing=fills, states=words or None, name=name, tag=tag, search=search, limit=limit
     )
     if common.as_json:
         output.emit_json(found)
@@ -71,9 +73,9 @@ def list_(
     now = _now()
     for one in found:
         age = output.duration(max(now - output.read_iso(one["updated_at"]), 0)) + " ago"
-        row = [output.styled(one["id"]), output.styled(one["name"]), output.state_text(one["state"]), age]
+        row: list[Any] = [output.styled(one["id"]), output.styled(one["name"]), output.state_text(one["state"]), age]
         made.add_row(*row, *(() if narrow else (output.styled(one["reason"] or "", "dim"),)))
-    out.print(made)
+    output.print_table(out, made)
     if len(found) == limit:
         out.print(output.styled(f"the newest {limit}; more with --limit", "dim"))
 
@@ -91,7 +93,8 @@ def show(common: Common, id: str, data_only: bool) -> None:
     out = output.console()
     via = found["via"] or {}
     errors = found["data"].get("$errors")
-    out.print(
+    output.print_table(
+        out,
         output.facts(
             [
                 ("id", found["id"]),
@@ -109,7 +112,7 @@ def show(common: Common, id: str, data_only: bool) -> None:
                 *(("audit", entry["text"]) for entry in found["audit"]),
                 *(("picture", f"{picture['name']} ({picture['type']})") for picture in found["visualizations"]),
             ]
-        )
+        ),
     )
     out.print(output.styled("data", "dim"))
     output.print_data(out, found["data"])
@@ -190,7 +193,7 @@ def why(common: Common, id: str, step: str, sources: tuple[str, ...]) -> None:
     out = output.console()
     verdict = "matches" if found["matches"] else "does not match"
     out.print(output.styled(f"step {step!r} {verdict} task {found['task']} ({found['state']}) as it is now", "bold"))
-    out.print(output.rows_table(found["rows"]))
+    output.print_table(out, output.rows_table(found["rows"]))
     out.print()
     for sentence in found["explanation"]:
         out.print(output.styled(sentence))

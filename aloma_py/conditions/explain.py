@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from aloma_py.conditions.compiled import ALONE, ANCHORS, FAILS, NEEDS, call, judge, when_missing
-from aloma_py.conditions.condition import Condition
+from aloma_py.conditions.condition import Condition, compile_condition
 from aloma_py.conditions.pattern import (
     AllOf,
     AnyOf,
@@ -56,11 +56,14 @@ class Explanation:
     rows: tuple[ExplainRow, ...]
 
 
-def explain(condition: Condition, data: Json) -> Explanation:
+def explain(condition: Any, data: Json) -> Explanation:
     """Why the data matches the condition or not. There is one row with ``leaf=True`` for each of its leaves.
 
-    Inside ``$not`` and ``$nor`` a row says whether the leaf itself held; the remark above it says what followed.
+    ``condition`` is a :class:`Condition`, or whatever :func:`compile_condition` reads. Inside ``$not`` and
+    ``$nor`` a row says whether the leaf itself held; the remark above it says what followed. Raises
+    :class:`~aloma_py.errors.ConditionError` for what is no condition.
     """
+    condition = compile_condition(condition)
     pattern = resolve(condition.pattern, data) if has_computed(condition.pattern) else condition.pattern
     helped = judge(pattern, root=True)(data) in (ANCHORS, FAILS) and _Rows(True).anchor_in(pattern, data)
     rows = tuple(_Rows(helped).of(pattern, data, ()))

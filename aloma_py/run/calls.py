@@ -35,6 +35,7 @@ class RunCalls:
     attempt: int
     kept: dict[tuple[str, str, str, int], Call] = field(default_factory=dict)
     made: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    redact: Callable[[Json], Json] = lambda value: value  # hides the values of $stash in what is recorded
     broken: InputError | None = None  # fails the run even where its code catches it
 
     def keep(self, calls: Iterable[Call]) -> None:
@@ -75,12 +76,12 @@ class Broker:
             raise
         except Exception as error:
             failure = error if isinstance(error, CallError) else _as_call_error(namespace, method, error)
-            answer = {"message": str(failure), "type": type(error).__name__, "status": failure.status}
+            answer = {"message": run.redact(str(failure)), "type": type(error).__name__, "status": failure.status}
         if connector.recorded:
             outcome = "raised" if failure else "returned"
             await self._record(
                 run.task_id,
-                Call(run.step, run.ordinal, run.attempt, namespace, method, digest, position, arguments,
+                Call(run.step, run.ordinal, run.attempt, namespace, method, digest, position, run.redact(arguments),
                      outcome, answer, key, started, self._clock.now()),
             )  # fmt: skip
         if failure is not None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 
+from aloma_py.changes import copy_json
+from aloma_py.changes import copy_json
 from aloma_py.clock import Clock
 from aloma_py.errors import RunError
 from aloma_py.models import AuditEntry, Json, Limits, Task
@@ -21,6 +23,7 @@ from aloma_py.run.mapper import mapper
 from aloma_py.run.payloads import BlobHandle, FileHandle
 from aloma_py.run.pending import Calls, Pending
 from aloma_py.run.runlog import RunLog
+from aloma_py.run.stash import redact, secret_texts
 from aloma_py.steps.definition import StepDefinition
 from aloma_py.store.protocol import WorkspaceStore
 
@@ -76,6 +79,7 @@ class RunContext:
         self.scope: anyio.CancelScope | None = None  # around the code, while it runs
         self.interrupted = False
         self._closed = False
+        run_calls.redact = self.redact
         self._into: list[tuple[str, str, Any]] = []
 
     def open_effects(self) -> Effects:
@@ -83,6 +87,16 @@ class RunContext:
         if self._closed:
             raise RunError(f"the run of step {self.step.name!r} has ended; what its code asks for now is refused")
         return self.effects
+
+    def redact(self, value: Json) -> Json:
+        """``value`` without the texts of ``$stash``, for what is stored or shown beside the data (SPEC §4)."""
+        secrets = self.secrets()
+        return redact(value, secrets) if secrets else value
+
+    def secrets(self) -> tuple[str, ...]:
+        """The texts in ``$stash``, as it was before the run and as it is now."""
+        now, before = dict.get(self.data, "$stash"), self.before.get("$stash")
+        return secret_texts(now, before) if now or before else ()
 
     def close(self) -> None:
         self._closed = True
@@ -92,6 +106,10 @@ class RunContext:
         self.interrupted = True
         if self.scope is not None:
             self.scope.cancel()
+
+    def config(self, name: str) -> Any:
+        """A value of the workspace's environment, the run's own copy; ``None`` where there is none of that name."""
+        return to_data(self.services.config.get(name))
 
     def invoke(self, namespace: str, method: str, arguments: Json, into: str | None) -> Any:
         """Make a connector call for the step's code."""
@@ -144,9 +162,9 @@ FILLERS: dict[str, Callable[[RunContext], Any]] = {
     "file": FileHandle,
     "blob": BlobHandle,
     "log": lambda run: run.log,
-    "config": lambda run: run.services.config.get,
+    "config": lambda run: run.config,
     "user": UserHandle,
-    "model": lambda run: run.step.condition.instance(run.before),
+    "model": lambda run: run.step.condition.instance(copy_json(run.before)),
 }
 """What fills a parameter, by the name that ``steps`` gives it."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,6 +22,7 @@ from aloma_py.run.context import RunContext
 from aloma_py.run.effects import Effects
 from aloma_py.run.pending import Calls, Stopwatch
 from aloma_py.run.plain import plain
+from aloma_py.run.stash import redact
 
 LONGEST_TEXT = 8_000
 """How many characters of an error's message, and of its stack, are kept."""
@@ -63,7 +66,7 @@ async def execute(context: RunContext) -> RunResult:
         raised, changes = context.run_calls.broken, ()
     if raised is not None:
         effects = Effects()
-    return RunResult(
+    result = RunResult(
         changes=changes,
         effects=effects,
         logs=context.log.close(),
@@ -72,6 +75,28 @@ async def execute(context: RunContext) -> RunResult:
         error=describe_error(raised, context) if raised is not None else None,
         raised=raised,
     )
+    secrets = context.secrets()
+    if secrets:
+        _redact(result, secrets)
+    return result
+
+
+def _redact(result: RunResult, secrets: tuple[str, ...]) -> None:
+    """Take the values of ``$stash`` out of what is shown beside the data. The run's subtasks get what they were given."""
+    effects, error = result.effects, result.error
+    result.logs = tuple(replace(line, text=redact(line.text, secrets)) for line in result.logs)
+    effects.audit = [
+        replace(entry, text=redact(entry.text, secrets), details=redact(entry.details, secrets))
+        for entry in effects.audit
+    ]
+    effects.visualizations = [
+        replace(picture, name=redact(picture.name, secrets), data=redact(picture.data, secrets),
+                options=redact(picture.options, secrets))
+        for picture in effects.visualizations
+    ]  # fmt: skip
+    effects.person = redact(effects.person, secrets)
+    if error is not None:
+        result.error = replace(error, message=redact(error.message, secrets), stack=redact(error.stack, secrets))
 
 
 async def _call(context: RunContext) -> None:
@@ -93,7 +118,8 @@ async def _call(context: RunContext) -> None:
                 async with context.calls:
                     await step.function(**arguments)
             except BaseExceptionGroup as group:
-                raise _only(group) from None
+                error = _only(group)
+                raise error from error.__cause__  # without the group, and with what lay under the error
         else:
             await step.function(**arguments)
         await context.settle()
@@ -143,12 +169,17 @@ def _changes(context: RunContext) -> tuple[Change, ...]:
     return changes
 
 
+PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+"""Where the engine's own code lies: users are not shown its frames."""
+
+
 def describe_error(error: BaseException, context: RunContext) -> ErrorInfo:
     """An error as data. The stack begins in the step's own code, and has no frames of the engine."""
     frames = traceback.extract_tb(error.__traceback__)
     file = context.step.location.file
     inside = next((n for n, frame in enumerate(frames) if file is not None and frame.filename == file), None)
-    stack = "".join(traceback.format_list(frames[inside:] if inside is not None else []))
+    outside = [frame for frame in frames[inside:] if not frame.filename.startswith(PACKAGE)]
+    stack = "".join(traceback.format_list(outside if inside is not None else []))
     status = getattr(error, "status", None)
     kind = "UnexpectedCall" if error is context.run_calls.broken else type(error).__name__
     try:

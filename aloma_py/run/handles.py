@@ -6,6 +6,7 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from aloma_py import jsontext
+from aloma_py.changes import copy_json
 from aloma_py.durations import parse_duration
 from aloma_py.errors import ResultError, RunError
 from aloma_py.intake import check_data, check_name, check_tags, new_task_id
@@ -69,7 +70,7 @@ class TaskHandle:
 
     def config(self, name: str) -> Any:
         """A value of the workspace's environment, or ``None`` where there is none of that name."""
-        return self._context.services.config.get(name)
+        return self._context.config(name)
 
     def complete(self, result: Any = None) -> None:
         """End the task as done after this wave, with a result. The rest of the step's code still runs."""
@@ -223,8 +224,8 @@ class AuditHandle:
 def audit_to_json(entry: AuditEntry) -> Json:
     """What ``audit.get()`` gives for one entry."""
     if entry.kind == "reference":
-        return dict(entry.details)
-    return {"msg": entry.text} if entry.details is None else {"msg": entry.text, "details": entry.details}
+        return copy_json(entry.details)
+    return {"msg": entry.text} if entry.details is None else {"msg": entry.text, "details": copy_json(entry.details)}
 
 
 class UserHandle:

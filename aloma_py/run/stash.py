@@ -5,10 +5,18 @@ A task's ``data`` holds ``$stash`` as type names (``{"token": "String"}``), and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, Final
 
 from aloma_py.models import Change, Json
 from aloma_py.store.stash import mask, type_name
+
+SHORTEST_SECRET: Final = 4
+"""Texts of fewer characters are not looked for elsewhere: they would be found in every word."""
+
+HIDDEN: Final = "(hidden: String)"
+"""What stands for a hidden text that step code put into a log line, an error, or a call's arguments."""
 
 
 def with_stash(data: dict[str, Json], stash: dict[str, Json]) -> dict[str, Json]:
@@ -42,3 +50,33 @@ def _hide(change: Change) -> Change:
     if len(path) == 2:
         return Change("set", path, type_name(change.value))
     return Change("set", path[:2], "Array" if isinstance(path[2], int) else "Object")
+
+
+def secret_texts(*stashes: Any) -> tuple[str, ...]:
+    """The texts in hidden values that must not be shown anywhere, the longest first."""
+    found = {text for stash in stashes for text in _texts(stash) if len(text) >= SHORTEST_SECRET}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in dict.values(value):
+            yield from _texts(member)
+    elif isinstance(value, (list, tuple)):
+        for element in value:
+            yield from _texts(element)
+
+
+def redact(value: Json, secrets: tuple[str, ...]) -> Json:
+    """``value`` without the secrets: where a text holds one, :data:`HIDDEN` stands in its place."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, dict):
+        return {redact(name, secrets): redact(member, secrets) for name, member in value.items()}
+    if isinstance(value, list):
+        return [redact(element, secrets) for element in value]
+    return value

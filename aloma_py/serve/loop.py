@@ -108,7 +108,7 @@ async def _load(what: Serving, handle: WorkspaceStore) -> Workspace:
 
 def _absolute(source: str) -> str:
     """A path that means the same from every folder; a module's name as it is."""
-    return str(Path(source).absolute()) if Path(source).exists() else source
+    return str(Path(source).resolve()) if Path(source).exists() else source
 
 
 async def _until_stopped(

@@ -50,15 +50,7 @@ async def run_scenario(scenario: Scenario, step_set: StepSet | None = None) -> S
     started = time.perf_counter()
     try:
         steps = step_set or load_file_steps(scenario.file)
-        task = new_task(
-            WORKSPACE,
-            scenario.task_name,
-            scenario.task,
-            tags=scenario.tags,
-            via={"type": "api"},
-            now=VirtualClock().now(),
-            limits=scenario.file.limits,
-        )
+        task = _task(scenario)
     except InputError as error:
         return replace(result, failures=(str(error),))
     fakes = FakeConnectors(scenario.rules)
@@ -72,6 +64,22 @@ async def run_scenario(scenario: Scenario, step_set: StepSet | None = None) -> S
         step_set=steps,
         seconds=time.perf_counter() - started,
     )
+
+
+def _task(scenario: Scenario) -> Task:
+    try:
+        return new_task(
+            WORKSPACE,
+            scenario.task_name,
+            scenario.task,
+            tags=scenario.tags,
+            via={"type": "api"},
+            now=VirtualClock().now(),
+            limits=scenario.file.limits,
+        )
+    except InputError as error:
+        reason = f"the task of {scenario.name!r}: {error}"
+        raise LoadError(reason, file=scenario.file.name, line=scenario.line) from None
 
 
 async def _run(scenario: Scenario, steps: StepSet, fakes: FakeConnectors, task: Task) -> tuple[list[str], Outcome]:

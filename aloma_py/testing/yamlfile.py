@@ -19,7 +19,7 @@ from aloma_py.models import Json
 _TAG: Final = "tag:yaml.org,2002:"
 _NUMBERS: Final = {"int": int, "float": float, "bool": bool}
 _TEXTS: Final = frozenset({"str", "timestamp"})  # a date is text: JSON has no other
-_MAX_VALUES: Final = 1_000_000  # what aliases of aliases may unfold to
+_MAX_VALUES: Final = 200_000  # what aliases of aliases may unfold to
 
 
 @dataclass(frozen=True, slots=True)

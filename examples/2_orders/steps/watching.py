@@ -19,4 +19,4 @@ def record_shipment(data, task, audit, log):
     )
     audit.log(f"sent by {shipment.carrier}", {"tracking": shipment.tracking, "value": euros(order.total)})
     audit.reference(id=shipment.tracking, name="shipment", url=f"https://track.example/{shipment.tracking}")
-    log.debug("the order as it was sent:", order)
+    log.debug("shipment:", shipment)

@@ -67,6 +67,18 @@ def test_three_digits_at_the_beginning_of_an_error_are_its_status() -> None:
     assert answers == ["CallError 503: 503 Service Unavailable", "CallError 404: 404"]
 
 
+def test_the_stack_of_an_error_has_the_step_s_frames_alone() -> None:
+    @step(condition={"go": True})
+    async def caller(connectors: Any) -> None:
+        await connectors.a.b()
+
+    fakes = FakeConnectors([{"call": "a.b", "error": "no"}])
+    outcome = anyio.run(lambda: Workspace("w", [caller]).run({"go": True}, connectors=fakes.registry()))
+    stack = outcome.errors["caller"]["stack"]
+    assert "await connectors.a.b()" in stack
+    assert stack.count("File ") == 1
+
+
 def test_times_uses_a_rule_up() -> None:
     fakes = FakeConnectors([{"call": "a.b", "return": 1, "times": 2}, {"call": "a.b", "return": 2}])
     _, answers = call_all(fakes, *[("a.b", {})] * 3)

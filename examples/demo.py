@@ -1,0 +1,57 @@
+"""Runs three tasks of the order example, one after another, with the commands that a person would type."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ORDERS = "examples/2_orders"
+
+TOUR = (
+    ("order.json", "an order: three services are asked at once; the courier is down at first", ()),
+    ("invoice.json", "an invoice that the best reader cannot read", ("--jump",)),
+    ("prices.json", "prices for a shop that asks for a pause; the clock jumps over it", ("--jump",)),
+)
+
+
+def run_line(task: str, *options: str) -> list[str]:
+    """The command that runs a task of the order example."""
+    files = [f"{ORDERS}/steps", "-f", f"{ORDERS}/tasks/{task}", "--connectors", f"{ORDERS}/connectors.yaml"]
+    return ["aloma-py", "run", *files, *options]
+
+
+def command_of_this_environment() -> str:
+    """``aloma-py`` as it is to be typed here: with its folder, unless that is on the path."""
+    folder = Path(sys.executable).parent
+    if str(folder) in os.environ.get("PATH", "").split(os.pathsep):
+        return "aloma-py"
+    return str(folder.relative_to(ROOT) / "aloma-py") if folder.is_relative_to(ROOT) else str(folder / "aloma-py")
+
+
+def main() -> int:
+    started = time.monotonic()
+    for number, (task, what, options) in enumerate(TOUR, 1):
+        line = run_line(task, *options)
+        print(f"\n── {number} of {len(TOUR)}: {what}\n$ {' '.join(line)}\n", flush=True)
+        done = subprocess.run([sys.executable, "-m", "aloma_py.cli", *line[1:]], cwd=ROOT, check=False)
+        if done.returncode != 0:
+            print(f"\nthe task did not end well (exit status {done.returncode})", file=sys.stderr)
+            return done.returncode
+    aloma = command_of_this_environment()
+    approval, bulk = (
+        " ".join([aloma, *run_line(task, "--jump")[1:]]) for task in ("large_order.json", "companies.json")
+    )
+    print(f"\n── three tasks in {time.monotonic() - started:.1f} s. Type next:\n")
+    print(f"an order that a person must approve (nobody does):\n  {approval}\n")
+    print(f"five companies, each a subtask, one of which fails:\n  {bulk}\n")
+    print(f"the scenarios of all examples:\n  {aloma} test examples\n")
+    print(f"what a step looks at, reads and writes:\n  {aloma} step show reserve_stock {ORDERS}/steps")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
