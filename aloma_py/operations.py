@@ -45,6 +45,8 @@ READING: Final = frozenset(
 )  # fmt: skip
 """Those that change nothing: they can be had while another process holds the store."""
 
+_ON_TASKS: Final = frozenset(name for name in NAMES if "task" in name) | {"why"}
+
 STATE_WORDS: Final = {
     "processing": TaskState.RUNNING,
     "completed": TaskState.DONE,
@@ -101,6 +103,7 @@ class Operations:
         self.stopping = False  # set when the engine is about to stop: nothing is begun any more
         self._store = store
         self._load = load
+        self._known = False  # whether the store is known to have the workspace
 
     async def call(self, name: str, arguments: Mapping[str, Json]) -> Json:
         """The answer of the operation ``name``. Arguments that it does not know are an ``InputError``."""
@@ -108,6 +111,8 @@ class Operations:
             raise NotFoundError("operation", name, NAMES)
         if self.stopping and name not in READING:
             raise StoreError("the engine is stopping and takes nothing new; try again when it is running")
+        if name in _ON_TASKS:
+            await self._check_workspace()
         method = getattr(self, name)
         try:
             inspect.signature(method).bind(**arguments)
@@ -172,6 +177,7 @@ class Operations:
 
     async def follow(self, id: str, after: int = 0) -> AsyncGenerator[Json, None]:
         """The same piece by piece, as it happens, until the task has ended; at once where nothing advances tasks."""
+        await self._check_workspace()
         task = await self._task(id)
         news = anyio.Event()
 
@@ -273,6 +279,17 @@ class Operations:
             self.engine.table = StepTable(self._load(await self.engine.store.facts()).steps)
             self._load = None
         return self.engine.table
+
+    async def _check_workspace(self) -> None:
+        """Refuse a workspace that nobody has made: likely a slip (SPEC §5). The default one is always there."""
+        if self._known:
+            return
+        name, default = self.engine.store.workspace, Settings.model_fields["workspace"].default
+        names = {default, *await self._store.workspaces()}
+        if name not in names:
+            error = NotFoundError("workspace", name, names)
+            raise InputError(f"{error} (`aloma-py serve PATH --workspace {name}` makes one)")
+        self._known = True
 
     async def _task(self, given: str) -> Task:
         return await self.engine.store.get(given)

@@ -208,10 +208,12 @@ class Scheduler:
     def _busy(self) -> bool:
         clock = self.engine.clock
         assert isinstance(clock, VirtualClock)
+        if self._queue and len(self._active) - len(self._queue) < self.max_active:
+            return True  # a worker is about to take it
         asleep = clock.sleepers | self.engine.held_back
         return any(
             not cell.runs or not cell.runs <= asleep or any(run.interrupted for run in cell.runs)
-            for cell in self._active
+            for cell in self._active.difference(self._queue)
         )
 
     async def next_time(self) -> Millis | None:

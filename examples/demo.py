@@ -18,10 +18,16 @@ TOUR = (
 )
 
 
-def run_line(task: str, *options: str) -> list[str]:
-    """The command that runs a task of the order example."""
+def run_arguments(task: str, *options: str) -> list[str]:
+    """The arguments of ``aloma-py`` that run a task of the order example."""
     files = [f"{ORDERS}/steps", "-f", f"{ORDERS}/tasks/{task}", "--connectors", f"{ORDERS}/connectors.yaml"]
-    return ["aloma-py", "run", *files, *options]
+    return ["run", *files, *options]
+
+
+def to_type(command: str, arguments: list[str]) -> str:
+    """The command as it can be typed, on two lines of a terminal that need not be wide."""
+    break_at = arguments.index("--connectors")
+    return f"{command} {' '.join(arguments[:break_at])} \\\n    {' '.join(arguments[break_at:])}"
 
 
 def command_of_this_environment() -> str:
@@ -35,21 +41,19 @@ def command_of_this_environment() -> str:
 def main() -> int:
     started = time.monotonic()
     for number, (task, what, options) in enumerate(TOUR, 1):
-        line = run_line(task, *options)
-        print(f"\n── {number} of {len(TOUR)}: {what}\n$ {' '.join(line)}\n", flush=True)
-        done = subprocess.run([sys.executable, "-m", "aloma_py.cli", *line[1:]], cwd=ROOT, check=False)
+        arguments = run_arguments(task, *options)
+        print(f"\n── {number} of {len(TOUR)}: {what}\n$ {to_type('aloma-py', arguments)}\n", flush=True)
+        done = subprocess.run([sys.executable, "-m", "aloma_py.cli", *arguments], cwd=ROOT, check=False)
         if done.returncode != 0:
             print(f"\nthe task did not end well (exit status {done.returncode})", file=sys.stderr)
             return done.returncode
     aloma = command_of_this_environment()
-    approval, bulk = (
-        " ".join([aloma, *run_line(task, "--jump")[1:]]) for task in ("large_order.json", "companies.json")
-    )
+    approval, bulk = (to_type(aloma, run_arguments(f"{task}.json", "--jump")) for task in ("large_order", "companies"))
     print(f"\n── three tasks in {time.monotonic() - started:.1f} s. Type next:\n")
-    print(f"an order that a person must approve (nobody does):\n  {approval}\n")
-    print(f"five companies, each a subtask, one of which fails:\n  {bulk}\n")
-    print(f"the scenarios of all examples:\n  {aloma} test examples\n")
-    print(f"what a step looks at, reads and writes:\n  {aloma} step show reserve_stock {ORDERS}/steps")
+    print(f"# an order that a person must approve; nobody does\n{approval}\n")
+    print(f"# five companies, each a subtask; one of them fails\n{bulk}\n")
+    print(f"# the scenarios of all examples\n{aloma} test examples\n")
+    print(f"# what a step looks at, reads and writes\n{aloma} step show reserve_stock {ORDERS}/steps")
     return 0
 
 

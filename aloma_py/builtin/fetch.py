@@ -72,6 +72,11 @@ def _checked(arguments: Json) -> tuple[str, dict[str, Any], bool]:
     options = arguments.get("options") or {}
     if not isinstance(options, dict):
         raise CallError("fetch: options must be an object")
+    if not isinstance(options.get("headers"), (dict, type(None))):
+        raise CallError("fetch: headers must be an object")
+    timeout = options.get("timeout", 0)
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout < 0:
+        raise CallError("fetch: timeout must be a number of milliseconds")
     for given, known in ((arguments, ARGUMENTS), (options, OPTIONS)):
         for name in given:
             if name not in known:

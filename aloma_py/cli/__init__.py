@@ -11,4 +11,20 @@ def main() -> None:
     """The command ``aloma-py``."""
     from aloma_py.cli.app import app
 
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else 0)
+        raise
+
+
+def _leave(status: int) -> None:
+    """End the process, where a step's thread would keep it: it cannot be ended, and nothing it still does is kept."""
+    import os
+    import sys
+    import threading
+
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

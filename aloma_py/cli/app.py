@@ -123,7 +123,10 @@ def _print_version(ctx: Context, param: Any, wanted: bool) -> None:
               help="Show the version and exit.")  # fmt: skip
 @common
 def app() -> None:
-    """Conditional automation: steps that run when a task's data matches their condition."""
+    """Conditional automation: steps that run when a task's data matches their condition.
+
+    ALOMA_STORE and ALOMA_WORKSPACE in the environment mean the same as the options.
+    """
 
 
 @click.command("help")

@@ -32,15 +32,26 @@ def clean(text: object) -> str:
     return _CONTROLS.sub("�", str(text).replace("\r\n", "\n"))
 
 
+def one_line(text: object) -> str:
+    """The same on one line."""
+    return " ".join(clean(text).split("\n"))
+
+
 def styled(text: object, style: str = "") -> Text:
     """Text from outside, cleaned, never read as markup."""
     return Text(clean(text), style=style)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read has gone: said as everywhere else, instead of by the end of the process."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Where people read. Without a terminal it is plain, and lines are as long as they are."""
     width = None if sys.stdout.isatty() else UNLIMITED
-    return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    return _Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
 
 
 def print_table(out: Console, made: Table) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import anyio
 import rich_click as click
 from rich.console import Console
 
@@ -65,14 +66,17 @@ def run(
     watcher = Watch(out, clock)
 
     async def work() -> Outcome:
-        return await workspace.run(
-            content,
-            name=name,
-            tags=tags,
-            connectors=_fakes(connectors) if connectors else None,
-            clock=clock,
-            watch=None if quiet or common.as_json else watcher,
-        )
+        with anyio.CancelScope() as scope:
+            watcher.stop = scope.cancel
+            return await workspace.run(
+                content,
+                name=name,
+                tags=tags,
+                connectors=_fakes(connectors) if connectors else None,
+                clock=clock,
+                watch=None if quiet or common.as_json else watcher,
+            )
+        raise BrokenPipeError
 
     outcome = client.run(work)
     if common.as_json:
@@ -91,15 +95,22 @@ def _fakes(path: str) -> Registry:
 
 
 class Watch:
-    """Is told of every commit, and prints it."""
+    """Is told of every commit, and prints it. Where nobody reads any more, it calls ``stop``."""
 
     def __init__(self, out: Console, clock: Any) -> None:
         self._out = out
         self._clock = clock
         self._timeline: Timeline | None = None
         self._main: str | None = None
+        self.stop: Callable[..., None] = lambda: None
 
     def __call__(self, task: Task, entries: Sequence[Entry]) -> None:
+        try:
+            self._print(task, entries)
+        except BrokenPipeError:  # the engine is not to see it: it is no trouble of the task's
+            self.stop()
+
+    def _print(self, task: Task, entries: Sequence[Entry]) -> None:
         if self._timeline is None:
             self._timeline, self._main = Timeline(self._out, task.created_at), task.id
         subtask = "" if task.id == self._main else task.name

@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-import os
 import sys
-import threading
 
 import anyio
 import rich_click as click
@@ -55,7 +53,6 @@ def serve(
         await serve_workspace(what, _say_ready)
 
     anyio.run(work, backend_options={"use_uvloop": sys.platform != "win32"})
-    _leave_abandoned_threads()
 
 
 def _say_ready(ready: Ready) -> None:
@@ -65,14 +62,6 @@ def _say_ready(ready: Ready) -> None:
         ready,
         extra={"action": "ready", "socket": str(ready.socket)},
     )
-
-
-def _leave_abandoned_threads() -> None:
-    """A step's thread cannot be ended from outside; nothing that it still does is kept, so do not wait for it."""
-    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def _log_to_stderr(level: int, *, as_json: bool) -> None:

@@ -74,7 +74,7 @@ def list_(
     for one in found:
         age = output.duration(max(now - output.read_iso(one["updated_at"]), 0)) + " ago"
         row: list[Any] = [output.styled(one["id"]), output.styled(one["name"]), output.state_text(one["state"]), age]
-        made.add_row(*row, *(() if narrow else (output.styled(one["reason"] or "", "dim"),)))
+        made.add_row(*row, *(() if narrow else (output.styled(output.one_line(one["reason"] or ""), "dim"),)))
     output.print_table(out, made)
     if len(found) == limit:
         out.print(output.styled(f"the newest {limit}; more with --limit", "dim"))
@@ -107,7 +107,7 @@ def show(common: Common, id: str, data_only: bool) -> None:
                 ("from", " ".join(str(via[part]) for part in ("type", "name", "id") if via.get(part))),
                 ("history", f"{found['history_entries']} entries (aloma-py task log {found['id']})"),
                 ("calls", len(found["calls"]) or None),
-                *(("error", f"{step}: {_message(error)}") for step, error in _items(errors)),
+                *(("error", output.one_line(f"{step}: {_message(error)}")) for step, error in _items(errors)),
                 *(("subtask", f"{child['id']}  {child['name']}  {child['state']}") for child in found["subtasks"]),
                 *(("audit", entry["text"]) for entry in found["audit"]),
                 *(("picture", f"{picture['name']} ({picture['type']})") for picture in found["visualizations"]),

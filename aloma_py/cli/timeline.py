@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aloma_py.changes import describe_dict
-from aloma_py.cli.output import clean, duration, read_iso, state_text, styled
+from aloma_py.cli.output import clean, duration, one_line, read_iso, state_text, styled
 from aloma_py.models import Json, Millis
 
 _MARKS: Final = {"ok": ("✓", "green"), "retry": ("↻", "yellow"), "failed": ("✗", "bold red")}
@@ -83,13 +83,12 @@ class Timeline:
             for line in entry["logs"]:
                 style = _LEVELS.get(line["level"], "")
                 label = "" if line["level"] == "info" else f"{line['level']}: "
-                first, *rest = clean(line["text"]).split("\n")
-                self._line(Text(f"      │ {label}{first}", style=style))
-                for text in rest:
+                for text in f"{label}{clean(line['text'])}".split("\n"):
                     self._line(Text(f"      │ {text}", style=style))
         error = entry["error"]
         if error is not None:
-            self._line(styled(f"      {error['type']}: {error['message']}", "red"))
+            for text in f"{error['type']}: {clean(error['message'])}".split("\n"):
+                self._line(styled(f"      {text}", "red"))
 
     def _line(self, *parts: Text) -> None:
         self.out.print(Text.assemble(*parts), overflow="fold", no_wrap=False)
@@ -99,7 +98,7 @@ def rest_line(task: dict[str, Json], now: Millis | None = None) -> Text:
     """Where the task stands, in one line: ``done: no more steps match``."""
     parts: list[Any] = [state_text(str(task["state"]))]
     if task.get("reason"):
-        parts.append(styled(f": {task['reason']}"))
+        parts.append(styled(f": {one_line(task['reason'])}"))
     due = task.get("due_at")
     if task["state"] == "waiting" and isinstance(due, str):
         left = f" (in {duration(read_iso(due) - now)})" if now is not None and read_iso(due) > now else ""

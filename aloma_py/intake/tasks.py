@@ -61,7 +61,8 @@ def new_task(
 ) -> Task:
     """A pending task, its data copied, ready to be accepted by a store.
 
-    ``via`` says where it came from (``id``, ``name``, ``type``); with ``received`` (``now``) it becomes ``data.$via``.
+    ``via`` says where it came from (``id``, ``name``, ``type``, null where there is none); with ``received`` (``now``)
+    it becomes ``data.$via``.
     Members of a ``$via`` that ``data`` has already stay as they are. Without a name it is called "task". Raises
     :class:`~aloma_py.errors.PayloadError` where data, name or tags cannot be those of a task (SPEC §5).
     """
@@ -71,7 +72,7 @@ def new_task(
         own = given.get("$via")
         if own is not None and not isinstance(own, dict):
             raise PayloadError(f"data.$via is {describe(own)}; an object was expected")
-        given = {**given, "$via": {"received": now, **via, **(own or {})}}
+        given = {**given, "$via": {"id": None, "name": None, "type": None, "received": now, **via, **(own or {})}}
     text = checked_text(given, limits, "data")
     return Task(
         id=id or new_task_id(now),

@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 
 from aloma_py.changes import copy_json
-from aloma_py.changes import copy_json
 from aloma_py.clock import Clock
 from aloma_py.errors import RunError
 from aloma_py.models import AuditEntry, Json, Limits, Task

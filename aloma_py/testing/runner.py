@@ -18,6 +18,7 @@ from aloma_py.errors import InputError, LoadError, suggest
 from aloma_py.intake import new_task
 from aloma_py.models import Task, TaskState
 from aloma_py.outcome import Outcome, read_outcome
+from aloma_py.run.stash import redact, secret_texts
 from aloma_py.scheduler import Scheduler
 from aloma_py.steps import StepSet, load_steps
 from aloma_py.store.sqlite import SQLiteStore
@@ -55,6 +56,7 @@ async def run_scenario(scenario: Scenario, step_set: StepSet | None = None) -> S
         return replace(result, failures=(str(error),))
     fakes = FakeConnectors(scenario.rules)
     failures, outcome = await _run(scenario, steps, fakes, task)
+    _hide_stash(fakes, scenario)
     failures += scenario.expect.failures(outcome, fakes, [step.name for step in steps.steps])
     return replace(
         result,
@@ -127,6 +129,13 @@ async def _apply(after: After, task_id: str, engine: Engine, scheduler: Schedule
         await interventions.stop(engine, task_id)
     else:
         await interventions.resume(engine, task_id)
+
+
+def _hide_stash(fakes: FakeConnectors, scenario: Scenario) -> None:
+    """Take the hidden values that the task began with out of the calls: a report shows them nowhere (SPEC §4)."""
+    secrets = secret_texts(scenario.task.get("$stash"))
+    for call in fakes.calls if secrets else ():
+        call.arguments, call.answer = redact(call.arguments, secrets), redact(call.answer, secrets)
 
 
 def _unexpected(expect: Expect, outcome: Outcome, fakes: FakeConnectors, failures: Sequence[str]) -> list[str]:

@@ -139,11 +139,11 @@ class Gate:
         os.mkfifo(f"{self.path}.go")
 
     def wait(self) -> None:
-        with open(f"{self.path}.began"):
+        with Path(f"{self.path}.began").open():
             pass
 
     def open(self) -> None:
-        with open(f"{self.path}.go", "w"):
+        with Path(f"{self.path}.go").open("w"):
             pass
 
     @property
@@ -301,6 +301,9 @@ def test_a_follower_is_told_when_the_server_ends(place: Installation) -> None:
 
 def test_other_workspaces_of_the_store_are_reached_through_the_server(place: Installation) -> None:
     with place.serving("steps.py", "--workspace", "shop"):
+        assert "there is no workspace 'shap'; did you mean 'shop'?" in place(
+            "task", "list", "--workspace", "shap", status=2
+        )
         assert place.json("task", "new", "order", "-d", '{"order": "new"}')["served"] is False
         assert place.json("task", "new", "order", "-d", '{"order": "new"}', "--workspace", "shop")["served"] is True
         assert [task["state"] for task in place.json("task", "list")] == ["pending"]
@@ -360,28 +363,53 @@ def test_the_log_can_be_lines_of_json(place: Installation) -> None:
     assert (ended["level"], ended["state"]) == ("warning", "attention")
 
 
-def test_ctrl_c_ends_a_run_with_130(place: Installation) -> None:
+@pytest.mark.parametrize("kind", ["async def", "def"])
+def test_ctrl_c_ends_a_run_with_130(place: Installation, kind: str) -> None:
     gate = place.gate()
+    forever = "await anyio.sleep_forever()" if kind == "async def" else 'open(data.gate + ".go")'
     (place.folder / "slow.py").write_text(
         "import anyio\nfrom aloma_py import step\n\n"
-        '@step(condition={"gate": str})\nasync def wait(data):\n'
-        '    with open(data.gate + ".began", "w"):\n        pass\n'
-        "    await anyio.sleep_forever()\n"
+        f'@step(condition={{"gate": str}})\n{kind} wait(data):\n'
+        f'    with open(data.gate + ".began", "w"):\n        pass\n    {forever}\n'
     )
     process = place.start("run", "slow.py", "-d", gate.task)
     gate.wait()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE)
-    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+    assert (process.returncode, out, err) == (130, "", "\ninterrupted\n")
 
 
-def test_a_reader_that_has_gone_is_no_error(place: Installation) -> None:
-    for n in range(3):
-        place("task", "new", f"order {n}", "-d", "{}")
+def test_a_thread_that_never_ends_keeps_no_command(place: Installation) -> None:
+    gate = place.gate()
+    (place.folder / "stuck.py").write_text(
+        "from aloma_py import step\n\n"
+        '@step(condition={"gate": str, "$errors": None}, timeout="10ms")\n'
+        'def wait(data):\n    open(data.gate + ".go")\n'
+    )
+    process = place.start("run", "stuck.py", "-d", gate.task)
+    out, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert "ran longer than its time limit of 10 ms" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["task", "list"],
+        ["task", "list", "--json"],
+        ["task", "show", "task-"],
+        ["task", "log", "task-"],
+        ["step", "list", "steps.py"],
+        ["run", "steps.py", "-d", '{"order": "new"}'],
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_has_gone_is_no_error(place: Installation, words: list[str]) -> None:
+    place("task", "new", "order", "-d", "{}")
     read, write = os.pipe()
     os.close(read)
     process = subprocess.Popen(
-        [sys.executable, "-m", "aloma_py.cli", "task", "list"],
+        [sys.executable, "-m", "aloma_py.cli", *words],
         cwd=place.folder,
         env=place.environment,
         stdout=write,

@@ -234,15 +234,18 @@ def test_where_a_task_came_from_and_what_it_hides(tmp_path: Path) -> None:
     (tmp_path / "open.py").write_text(
         "from aloma_py import step\n\n"
         "@step(condition={'$stash': {'token': str}, 'length': None})\n"
-        "def measure(data):\n    data.length = len(data['$stash'].token)\n"
+        "async def measure(data, connectors):\n    data.length = len(data['$stash'].token)\n"
+        "    await connectors.bank.login(token=data['$stash'].token)\n"
     )
     results = run(
         tmp_path,
         """
         - name: webhook
           task: {$via: {type: webhook, name: orders}, $stash: {token: abcdefghij, n: 3}}
+          connectors: [{call: bank.login, when: {token: abcdefghij}}]
           expect:
             state: done
+            calls: {bank.login: 1}
             data:
               length: 10
               $via: {type: webhook, name: orders, received: Number}

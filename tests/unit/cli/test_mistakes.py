@@ -78,6 +78,16 @@ def test_an_unknown_task_is_told(shell: Shell) -> None:
     assert shell.refused("task", "resume", "task-nothing") == "there is no task 'task-nothing'"
 
 
+@pytest.mark.parametrize("words", [["list"], ["new", "order", "-d", "{}"], ["log", "task-1", "--follow"]], ids=" ".join)
+def test_an_unknown_workspace_is_told_and_not_made(shell: Shell, words: list[str]) -> None:
+    shell("task", "new", "order", "-d", "{}")
+    for _ in range(2):
+        assert shell.refused("task", *words, "--workspace", "defalt") == (
+            "there is no workspace 'defalt'; did you mean 'default'? "
+            "(`aloma-py serve PATH --workspace defalt` makes one)"
+        )
+
+
 def test_what_the_state_does_not_allow_is_told(shell: Shell) -> None:
     id = shell.json("task", "new", "order", "-d", "{}")["id"]
     assert shell.refused("task", "resume", id) == f"task {id} is pending: there is nothing to resume"

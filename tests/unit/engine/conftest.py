@@ -69,9 +69,7 @@ class World:
         """Take a task in; gives its id. It has not run yet."""
         via = options.pop("via", {"type": "api"})
         name = options.pop("name", "a task")
-        task = new_task(
-            "test", name, data, via=via, now=self.clock.now(), limits=self.engine.limits, **options
-        )
+        task = new_task("test", name, data, via=via, now=self.clock.now(), limits=self.engine.limits, **options)
         await self.engine.submit([task])
         return task.id
 
@@ -172,5 +170,3 @@ def kinds_of() -> Callable[[Outcome], list[tuple[str, str | None]]]:
 @pytest.fixture
 def failing_call() -> CallError:
     return CallError("503 Service Unavailable", 503)
-
-

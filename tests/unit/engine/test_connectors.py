@@ -136,9 +136,7 @@ async def test_calling_a_connector_that_is_not_there_names_those_that_are(open_w
         await connectors.zendesk.tickets.create({"x": 1})
 
     error = await error_of(open_world, asks, service(find=1))
-    assert error["message"] == (
-        "there is no connector 'zendesk' in this workspace; there are: crm, fetch, utils"
-    )
+    assert error["message"] == ("there is no connector 'zendesk' in this workspace; there are: crm, fetch, utils")
 
 
 async def test_an_unknown_method_names_the_nearest(open_world, service):

@@ -60,7 +60,9 @@ async def test_a_retry_that_works_leaves_no_error(open_world):
     assert (outcome.state, outcome.data) == (TaskState.DONE, {"a": 1, "ok": 3})
 
 
-@pytest.mark.parametrize(("chance", "pauses"), [(1.0, [1000, 2000, 4000]), (0.0, [500, 1000, 2000]), (0.5, [750, 1500, 3000])])
+@pytest.mark.parametrize(
+    ("chance", "pauses"), [(1.0, [1000, 2000, 4000]), (0.0, [500, 1000, 2000]), (0.5, [750, 1500, 3000])]
+)
 async def test_the_backoff_doubles_and_its_jitter_stays_in_the_upper_half(open_world, chance, pauses):
     content, _ = flaky(3, retries=3, backoff=1000)
 

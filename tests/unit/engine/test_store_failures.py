@@ -99,7 +99,9 @@ async def test_an_answer_that_could_not_be_recorded_is_recorded_later_and_the_ca
     assert [call.method for call in outcome.calls] == ["send", "confirm"]
 
 
-@pytest.mark.parametrize("plan", [["done", "fail", "fail"], ["done", "lie"], ["lie", "done", "lie"], ["lie", "lie", "lie"]])
+@pytest.mark.parametrize(
+    "plan", [["done", "fail", "fail"], ["done", "lie"], ["lie", "done", "lie"], ["lie", "lie", "lie"]]
+)
 async def test_the_end_of_a_subtask_reaches_its_parent_once(open_world, plan):
     @step(condition={"top": True})
     async def parent(task):

@@ -38,7 +38,11 @@ async def test_the_result_of_complete_is_written_into_the_parent_before_its_next
 
     assert outcome.state is TaskState.DONE
     assert outcome.data == {"top": True, "child": {"state": "done", "result": {"square": 9}}, "seen": True}
-    assert [(entry.kind, entry.step) for entry in outcome.entries] == [("run", "parent"), ("answer", None), ("run", "use")]
+    assert [(entry.kind, entry.step) for entry in outcome.entries] == [
+        ("run", "parent"),
+        ("answer", None),
+        ("run", "use"),
+    ]
 
 
 async def test_without_a_result_the_final_data_is_the_result_without_via(open_world):

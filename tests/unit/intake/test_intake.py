@@ -197,7 +197,7 @@ def test_a_new_task_has_its_own_data_and_knows_where_it_came_from() -> None:
 
 def test_a_given_via_wins_member_by_member() -> None:
     task = new_task("main", "x", {"$via": {"name": "mine"}}, via={"name": "cli", "type": "cli"}, now=5)
-    assert task.data["$via"] == {"received": 5, "name": "mine", "type": "cli"}
+    assert task.data["$via"] == {"received": 5, "id": None, "name": "mine", "type": "cli"}
     assert "$via" not in new_task("main", "x", {}, now=5).data
     with pytest.raises(PayloadError, match=r"data\.\$via is a text; an object was expected"):
         new_task("main", "x", {"$via": "me"}, via={"type": "cli"}, now=5)
