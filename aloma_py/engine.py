@@ -6,18 +6,15 @@
                    ^                                  │
                    └────────────── again, until it rests
 
-:meth:`Engine.advance` is that ladder. What is beside it: data from outside, stopping and resuming live in
-``interventions``; which task is advanced when, in ``scheduler``.
+:meth:`Engine.advance` is that ladder. What is beside it: how tasks are read, held and committed is in ``keeper``; data
+from outside, stopping and resuming in ``interventions``; which task is advanced when, in ``scheduler``.
 """
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import anyio
@@ -25,13 +22,13 @@ import anyio
 from aloma_py.cell import Cell
 from aloma_py.clock import Clock, SystemClock, current_run
 from aloma_py.connect.connector import Registry
-from aloma_py.delivery import DELETED, add_answer, owes_answer
-from aloma_py.errors import NotFoundError, StaleTask, StoreError
+from aloma_py.errors import NotFoundError, StaleTask
 from aloma_py.intake import new_task
+from aloma_py.keeper import Keeper, Watcher
 from aloma_py.limiter import StepLimiter
 from aloma_py.match.decide import Rest, Wave, decide, expired, is_empty, see
 from aloma_py.match.table import StepTable
-from aloma_py.models import Entry, Limits, Millis, Task, TaskCommit, TaskState
+from aloma_py.models import Limits, Task, TaskCommit, TaskState
 from aloma_py.paths import Path
 from aloma_py.run.calls import Broker, RunCalls
 from aloma_py.run.conclude import Conclusion, conclude
@@ -43,16 +40,8 @@ from aloma_py.steps.definition import StepDefinition
 from aloma_py.store.protocol import WorkspaceStore
 from aloma_py.store.stash import StashCipher
 
-logger = logging.getLogger("aloma_py.engine")
 
-RECENT = 10_000
-"""How many revisions are remembered, to notice a task that was read before it was committed."""
-
-Watcher = Callable[[Task, Sequence[Entry]], None]
-"""Is told of every commit: the task as it is now, and what was added to its history."""
-
-
-class Engine:
+class Engine(Keeper):
     """Advances the tasks of one workspace. It does nothing by itself: a scheduler calls :meth:`advance`.
 
     ``steps`` are in the order of creation. ``cipher`` gives the key of ``$stash`` when it is first needed;
@@ -72,21 +61,13 @@ class Engine:
         cipher: Callable[[], StashCipher] | None = None,
         chance: Callable[[], float] | None = None,
     ) -> None:
-        self.store = store
+        super().__init__(store, clock=clock or SystemClock(), limits=limits or Limits(), cipher=cipher)
         self.table = StepTable(steps)
-        self.clock = clock or SystemClock()
-        self.limits = limits or Limits()
-        self._cipher = cipher
         self.chance = chance or random.random
-        self.cells: dict[str, Cell] = {}
         self.held_back: set[RunContext] = set()  # runs that wait for their step's concurrency or rate
-        self.watchers: list[Watcher] = []
         self.pausing = False  # the process is about to end: waves under way end, and none is begun
-        self.wake: Callable[[Cell], None] = lambda cell: None  # the scheduler's: advance this task (again)
-        self.rests: Callable[[Millis], None] = lambda due: None  # the scheduler's: a task waits until then
         self.holds_back: Callable[[], None] = lambda: None  # the scheduler's: a run waits for its step's limits
         self._limiters: dict[str, StepLimiter] = {}
-        self._recent: dict[str, int] = {}  # the last revisions that were committed, by task
         self._services = Services(
             clock=self.clock,
             store=store,
@@ -199,9 +180,7 @@ class Engine:
             calls.keep(kept)
             trail = await self.store.audit(task.id) if "audit" in step.parameters.values() else ()
             contexts.append(
-                RunContext(
-                    self._services, step, task, before, attempt=attempt, run_calls=calls, audit_before=trail
-                )
+                RunContext(self._services, step, task, before, attempt=attempt, run_calls=calls, audit_before=trail)
             )
         if cell.epoch != epoch:
             return None  # interrupted while its journal was read
@@ -317,14 +296,6 @@ class Engine:
             return Rest(TaskState.WAITING, f"parked by step {step!r} until its data is changed from outside")
         return Rest(TaskState.WAITING, f"parked by step {step!r}", due_at=self.clock.now() + effects.park)
 
-    def _come_to_rest(self, task: Task, rest: Rest) -> None:
-        """Write down where the task rests. ``task`` is the engine's own object, not yet stored."""
-        now = self.clock.now()
-        task.state, task.reason, task.due_at, task.updated_at = rest.state, rest.reason, rest.due_at, now
-        task.ended_at = now if rest.state.ended else None
-        if rest.result is not None:
-            task.result = rest.result
-
     def _child(self, parent: Task, child: Subtask) -> Task:
         now = self.clock.now()
         task = new_task(
@@ -344,200 +315,9 @@ class Engine:
         self._hide_stash(task)
         return task
 
-    # ── committing ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _commit(self, cell: Cell, commit: TaskCommit) -> None:
-        """Make it true. A task that ended and has a parent tells it in the same transaction."""
-        task = commit.task
-        if owes_answer(task):
-            await self._commit_with_answer(cell, commit)
-        else:
-            await self._persist([commit])
-            self._committed(cell, commit)
-        if task.state is TaskState.RUNNING:
-            return
-        cell.touched = False
-        due = [at for at in (task.due_at, task.expires_at) if at is not None]
-        if due and task.state is TaskState.WAITING:
-            self.rests(min(due))
-
-    async def _commit_with_answer(self, cell: Cell, commit: TaskCommit) -> None:
-        child = commit.task
-        assert child.parent is not None
-        child.cycle.delivered = True
-        try:
-            async with self.holding(child.parent) as parent, parent.lock:
-                answer = add_answer(parent.task, child, self.clock.now(), self.limits)
-                await self._persist([commit, answer])
-                self._committed(cell, commit)
-                self._answered(parent, answer)
-        except NotFoundError:  # the parent was deleted: nobody is left to be told
-            await self._persist([commit])
-            self._committed(cell, commit)
-
-    def _answered(self, parent: Cell, answer: TaskCommit) -> None:
-        self._committed(parent, answer)
-        parent.matched = None
-        if answer.entries and parent.news is None:
-            parent.news = set()
-        if not parent.task.state.ended and not parent.task.cycle.held:
-            parent.touched = True
-            self.wake(parent)
-
-    async def answer_for_deleted(self, child: Task) -> None:
-        """Tell the parent of a subtask that is about to be deleted, so that it does not wait for ever."""
-        if child.parent is None or child.cycle.delivered:
-            return
-        try:
-            async with self.holding(child.parent) as parent, parent.lock:
-                if not parent.gone:
-                    answer = add_answer(parent.task, child, self.clock.now(), self.limits, DELETED)
-                    await self._persist([answer])
-                    self._answered(parent, answer)
-        except NotFoundError:
-            return  # nobody is left to be told
-
-    async def commit_from_outside(self, cell: Cell, commit: TaskCommit) -> None:
-        """Commit what somebody asked for, who is told where the store cannot. The caller holds the cell's lock."""
-        try:
-            await self.store.commit([commit])
-        except StoreError:
-            if not await self._is_stored([commit]):
-                raise
-        self._committed(cell, commit)
-
-    def _committed(self, cell: Cell, commit: TaskCommit) -> None:
-        commit.task.revision += 1
-        cell.task = commit.task
-        self._recent[cell.task.id] = cell.task.revision
-        if len(self._recent) > RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._notify(commit.task, commit.entries)
-
-    def _notify(self, task: Task, entries: Sequence[Entry]) -> None:
-        for watcher in self.watchers:
-            try:
-                watcher(task, entries)
-            except Exception:  # whoever looks on must not get in the way
-                logger.exception("task %s: a watcher failed", task.id)
-
-    async def _persist(self, commits: Sequence[TaskCommit]) -> None:
-        """Commit, and where the store cannot (a full disk), keep what was done and try until it can."""
-        try:
-            await self._until_stored(partial(self.store.commit, commits), commits[0].task.id)
-        except StaleTask:
-            if not await self._is_stored(commits):
-                raise
-
-    async def _is_stored(self, commits: Sequence[TaskCommit]) -> bool:
-        """Whether these commits are in the store, though it reported a failure. Nobody else writes these tasks."""
-        for commit in commits:
-            stored, wanted = await self.store.get(commit.task.id), commit.task
-            if (stored.revision, stored.state, stored.last_entry, stored.data) != (
-                wanted.revision + 1,
-                wanted.state,
-                wanted.last_entry,
-                wanted.data,
-            ):
-                return False
-        return True
-
-    async def _read_again(self, cell: Cell) -> None:
-        """Begin anew with the task, and its parent, as the store has them: what was in hand is not what is there."""
-        logger.warning("task %s was changed beside the engine; it is read again", cell.task.id)
-        for stale in (cell, self.cells.get(cell.task.parent or "")):
-            if stale is not None:
-                async with stale.lock:
-                    stale.task = await self.store.get(stale.task.id)
-                    stale.stash = self._open_stash(stale.task)
-                    stale.matched, stale.recovered = None, True
-                    stale.touched = stale.touched and not stale.task.state.ended
-        self.wake(cell)
-
-    async def give_up(self, cell: Cell, error: Exception) -> None:
-        """An error of the engine itself ends the task with its text: better than a task that hangs."""
-        async with cell.lock:
-            if cell.gone or cell.task.state.ended:
-                return
-            task = replace(cell.task, cycle=cell.task.cycle.copy())
-            self._come_to_rest(task, Rest(TaskState.ERROR, f"the engine failed: {type(error).__name__}: {error}"))
-            await self._commit(cell, TaskCommit(task))
-
-    async def _record_call(self, task_id: str, call: Any) -> None:
-        tries = 0
-
-        async def record() -> None:
-            nonlocal tries
-            tries += 1
-            if tries == 1 or call not in await self.store.calls(task_id):  # it may be there though a failure was told
-                await self.store.record_call(task_id, call)
-
-        await self._until_stored(record, task_id)
-
-    async def _until_stored(self, write: Callable[[], Any], task_id: str) -> None:
-        pause = 0.05
-        while True:
-            try:
-                await write()
-                return
-            except StaleTask:
-                raise
-            except StoreError as error:
-                logger.warning("task %s: not stored yet: %s; trying again in %.2f s", task_id, error, pause)
-                await anyio.sleep(pause)
-                pause = min(pause * 2, 5)
-
-    def encrypt(self, task_id: str, stash: dict[str, Any]) -> bytes | None:
-        """How the values of ``$stash`` are stored."""
-        if not stash:
-            return None
-        return self._key().encrypt(task_id, stash)
-
-    def _key(self) -> StashCipher:
-        if self._cipher is None:
-            raise StoreError("this engine has no key for the values of $stash")
-        return self._cipher()
-
-    # ── tasks in hand ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def adopt(self, task: Task) -> Cell | None:
-        """The cell of a task that was just read from the store; the one in hand where there is one.
-
-        ``None`` where the task was committed since it was read: then it must be read again.
-        """
-        cell = self.cells.get(task.id)
-        if cell is None:
-            if self._recent.get(task.id, -1) > task.revision:
-                return None
-            cell = self.cells[task.id] = Cell(task, self._open_stash(task), recovered=not task.state.ended)
-        return cell
-
-    def _open_stash(self, task: Task) -> dict[str, Any]:
-        return {} if task.stash is None else self._key().decrypt(task.id, task.stash)
-
-    @asynccontextmanager
-    async def holding(self, task_id: str) -> AsyncIterator[Cell]:
-        """The task's cell, kept in hand as long as this is open."""
-        cell = self.cells.get(task_id)
-        while cell is None:
-            cell = self.adopt(await self.store.get(task_id))
-        cell.holders += 1
-        try:
-            yield cell
-        finally:
-            cell.holders -= 1
-            self.release(cell)
-
-    def forget(self, cell: Cell) -> None:
-        """Let go of a deleted task's cell, whoever holds it."""
-        if self.cells.get(cell.task.id) is cell:
-            del self.cells[cell.task.id]
-
-    def release(self, cell: Cell) -> None:
-        """Forget a cell that nobody holds any more."""
-        if cell.holders == 0 and self.cells.get(cell.task.id) is cell:
-            del self.cells[cell.task.id]
-
 
 def _rests_differently(one: Task, other: Task) -> bool:
     return (one.state, one.reason, one.due_at, one.result) != (other.state, other.reason, other.due_at, other.result)
+
+
+__all__ = ["Engine", "Watcher"]

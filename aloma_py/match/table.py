@@ -21,8 +21,13 @@ class StepTable:
 
     def __init__(self, steps: Sequence[StepDefinition]) -> None:
         self.all = tuple(steps)
-        enabled = [(-step.priority, -step.condition.specificity, n, step) for n, step in enumerate(steps) if step.enabled]
-        self.ranked: tuple[StepDefinition, ...] = tuple(step for *_, step in sorted(enabled, key=lambda row: row[:3]))
+        # Sorting keeps the order of creation among equals.
+        self.ranked: tuple[StepDefinition, ...] = tuple(
+            sorted(
+                (step for step in steps if step.enabled),
+                key=lambda step: (-step.priority, -step.condition.specificity),
+            )
+        )
         self.rank_of = {step.name: rank for rank, step in enumerate(self.ranked)}
         self._enabled_by: dict[int, frozenset[int]] = {}
         self._independent: dict[tuple[int, int], bool] = {}

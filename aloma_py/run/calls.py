@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aloma_py.clock import Clock
 from aloma_py.connect.connector import CallContext, Registry
@@ -78,7 +79,7 @@ class Broker:
             failure = error if isinstance(error, CallError) else _as_call_error(namespace, method, error)
             answer = {"message": run.redact(str(failure)), "type": type(error).__name__, "status": failure.status}
         if connector.recorded:
-            outcome = "raised" if failure else "returned"
+            outcome: Literal["returned", "raised"] = "raised" if failure else "returned"
             await self._record(
                 run.task_id,
                 Call(run.step, run.ordinal, run.attempt, namespace, method, digest, position, run.redact(arguments),

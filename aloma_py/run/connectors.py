@@ -98,7 +98,9 @@ class Method:
         return self._invoke(self._namespace, method, arguments, into)
 
 
-def _arguments(what: str, positional: tuple[Any, ...], named: dict[str, Any], into: str | None) -> tuple[Json, str | None]:
+def _arguments(
+    what: str, positional: tuple[Any, ...], named: dict[str, Any], into: str | None
+) -> tuple[Json, str | None]:
     """The one object of arguments, and ``into``, from whatever way they were written."""
     if len(positional) == 2 and isinstance(positional[0], str) and isinstance(positional[1], dict):
         positional = ({"url": positional[0], "options": positional[1]},)  # fetch(url, options)

@@ -82,7 +82,7 @@ async def execute(context: RunContext) -> RunResult:
 
 
 def _redact(result: RunResult, secrets: tuple[str, ...]) -> None:
-    """Take the values of ``$stash`` out of what is shown beside the data. The run's subtasks get what they were given."""
+    """Take the values of ``$stash`` out of what is shown beside the data. Subtasks get what they were given."""
     effects, error = result.effects, result.error
     result.logs = tuple(replace(line, text=redact(line.text, secrets)) for line in result.logs)
     effects.audit = [
@@ -123,10 +123,9 @@ async def _call(context: RunContext) -> None:
         else:
             await step.function(**arguments)
         await context.settle()
-        return
-    if context.interrupted:
-        return  # whoever interrupted it drops the result
-    raise StepTimeout(f"step {step.name!r} ran longer than its time limit of {limit} ms")
+    # Whoever interrupted a run drops its result.
+    if watch.scope.cancelled_caught and not context.interrupted:
+        raise StepTimeout(f"step {step.name!r} ran longer than its time limit of {limit} ms")
 
 
 def _may_call(parameters: Any) -> bool:

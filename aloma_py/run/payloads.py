@@ -48,7 +48,7 @@ class FileHandle:
         )
 
     def read(self, name: str) -> Any:
-        """What was written under that name, as it was written; raises where there is none. Awaited in ``async`` steps."""
+        """What was written under that name, as it was written; raises where there is none. ``async`` steps await it."""
         context = self._context
 
         async def work() -> Any:

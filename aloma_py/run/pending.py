@@ -84,13 +84,17 @@ class Calls:
         """Begin ``work``: a :class:`Pending` for code on the loop, the answer itself for code in a thread."""
         timed = self._watch.without(work)
         if self._in_thread:
-            return anyio.from_thread.run(timed)
+            return anyio.from_thread.run(_awaited, timed)
         if self._group is None:
             raise RuntimeError("the run has ended")
         call = Pending(what)
         self.pending.append(call)
         self._group.start_soon(call.run, timed)
         return call
+
+
+async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:
+    return await work()
 
 
 class Stopwatch:

@@ -15,7 +15,7 @@ def retry_delay(step: StepDefinition, error: BaseException, attempt: int, chance
     """
     if attempt > step.retries or not _wanted(step, error):
         return None
-    delay = min(step.backoff * 2 ** min(attempt - 1, 30), step.max_backoff)
+    delay: int = min(step.backoff * 2 ** min(attempt - 1, 30), step.max_backoff)
     return round(delay * (0.5 + 0.5 * chance))
 
 

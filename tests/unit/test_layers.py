@@ -21,6 +21,7 @@ LAYERS = (
     {"run", "builtin"},
     {"plugins", "limiter"},
     {"cell", "delivery"},
+    {"keeper"},
     {"engine"},
     {"interventions", "outcome", "history"},
     {"scheduler"},

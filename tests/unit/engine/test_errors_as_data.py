@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from aloma_py import CallError, TaskState, step
@@ -70,7 +72,7 @@ async def test_the_backoff_doubles_and_its_jitter_stays_in_the_upper_half(open_w
         outcome = await world.run({"a": 1})
 
     starts = [entry.started_at for entry in outcome.runs]
-    assert [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)] == pauses
+    assert [later - earlier for earlier, later in pairwise(starts)] == pauses
 
 
 async def test_a_task_waits_for_its_retry(open_world):

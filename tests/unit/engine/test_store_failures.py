@@ -45,7 +45,7 @@ def no_pauses(monkeypatch, caplog):
     async def at_once(_):
         await anyio.lowlevel.checkpoint()
 
-    monkeypatch.setattr("aloma_py.engine.anyio.sleep", at_once)
+    monkeypatch.setattr("aloma_py.keeper.anyio.sleep", at_once)
     caplog.set_level(logging.CRITICAL)
 
 
