@@ -9,6 +9,7 @@ import contextvars
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
@@ -35,7 +36,7 @@ class SystemClock:
 
     async def sleep_until(self, at: Millis) -> None:
         # In pieces, so that a machine whose clock was set, or which slept, is noticed.
-        while (left := at - self.now()) > 0:
+        while (left := at - self.now()) > 0:  # noqa: ASYNC110 - there is nothing that could tell
             await anyio.sleep(min(left, 60_000) / 1000)
 
 
@@ -49,7 +50,7 @@ class VirtualClock:
         self._now = start
         self._count = itertools.count()
         self._waiting: list[tuple[Millis, int, anyio.Event, object]] = []
-        self.on_sleep = lambda: None  # called when somebody begins to wait
+        self.on_sleep: Callable[[], None] = lambda: None  # called when somebody begins to wait
 
     def now(self) -> Millis:
         return self._now

@@ -54,9 +54,7 @@ class LoadError(InputError):
 
     def at(self, *, file: str | None = None, line: int | None = None, step: str | None = None) -> LoadError:
         """The same error with what was not known before filled in."""
-        return type(self)(
-            self.reason, file=self.file or file, line=self.line or line, step=self.step or step
-        )
+        return type(self)(self.reason, file=self.file or file, line=self.line or line, step=self.step or step)
 
 
 class ConditionError(LoadError):
@@ -73,8 +71,9 @@ class ConditionError(LoadError):
     ) -> None:
         self.path = path
         self.bare = reason
-        super().__init__(f"condition at {path}: {reason}" if path else f"condition: {reason}", file=file, line=line,
-                         step=step)
+        super().__init__(
+            f"condition at {path}: {reason}" if path else f"condition: {reason}", file=file, line=line, step=step
+        )
 
     def at(self, *, file: str | None = None, line: int | None = None, step: str | None = None) -> ConditionError:
         return type(self)(

@@ -24,7 +24,7 @@ async def update(engine: Engine, task_id: str, patch: dict[str, Json], *, by: st
     that has run may run again if the update touched what its condition looks at (SPEC §3.3).
     """
     check_data(patch, engine.limits)
-    async with engine.holding(task_id) as cell, cell.lock:
+    async with engine.custody.holding(task_id) as cell, cell.lock:
         before = with_stash(cell.task.data, cell.stash)
         changes = diff(before, merge_patch(before, patch))
         after = apply(before, changes)
@@ -37,7 +37,7 @@ async def update(engine: Engine, task_id: str, patch: dict[str, Json], *, by: st
         if changes:
             cell.news = (cell.news or set()) | touched
         if stash != cell.stash:
-            task.stash = engine.encrypt(task.id, stash)
+            task.stash = engine.custody.encrypt(task.id, stash)
         goes_on = task.state not in RESTING_FOR_GOOD
         await _commit(engine, cell, task, "update", hide_changes(changes), by, wake=goes_on)
         cell.stash = stash
@@ -53,7 +53,7 @@ def merge_patch(value: Json, patch: Json) -> Json:
 
 async def stop(engine: Engine, task_id: str, *, by: str = "") -> Task:
     """Stop a task and its open subtasks. Runs under way are dropped, with their changes."""
-    async with engine.holding(task_id) as cell:
+    async with engine.custody.holding(task_id) as cell:
         _make_sure_it_goes_on(cell)
         _interrupt(cell)
         async with cell.lock:
@@ -79,7 +79,7 @@ async def resume(engine: Engine, task_id: str, *, by: str = "") -> Task:
 
     With a task that was stopped go on the subtasks that were stopped with it.
     """
-    async with engine.holding(task_id) as cell, cell.lock:
+    async with engine.custody.holding(task_id) as cell, cell.lock:
         was_stopped = cell.task.state is TaskState.STOPPED
         if cell.task.state in (TaskState.PENDING, TaskState.RUNNING):
             raise StateError(f"task {task_id} is {cell.task.state}: there is nothing to resume")
@@ -103,7 +103,7 @@ async def resume(engine: Engine, task_id: str, *, by: str = "") -> Task:
 
 async def clone(engine: Engine, task_id: str, *, name: str | None = None, current: bool = False) -> Task:
     """A new task with the data that this one began with, or, with ``current``, with the data that it has now."""
-    async with engine.holding(task_id) as cell:
+    async with engine.custody.holding(task_id) as cell:
         original = cell.task
         data = copy_json(original.data if current else original.initial)
         data.pop("$errors", None)
@@ -128,7 +128,7 @@ async def clone(engine: Engine, task_id: str, *, name: str | None = None, curren
 
 async def delete(engine: Engine, task_id: str) -> None:
     """Remove a task and its subtasks for good; what is under way is dropped."""
-    async with engine.holding(task_id) as cell:
+    async with engine.custody.holding(task_id) as cell:
         _interrupt(cell)
         async with cell.lock:
             cell.gone = True  # from here on it is not advanced, so it makes no more subtasks
@@ -136,13 +136,13 @@ async def delete(engine: Engine, task_id: str) -> None:
             for child in await engine.store.children(cell.task.id):
                 await delete(engine, child.id)
             async with cell.lock:
-                await engine.answer_for_deleted(cell.task)
+                await engine.custody.answer_for_deleted(cell.task)
                 await engine.store.delete(cell.task.id)
         except BaseException:
             cell.gone = False
-            engine.wake(cell)
+            engine.custody.wake(cell)
             raise
-        engine.forget(cell)
+        engine.custody.forget(cell)
 
 
 async def find(engine: Engine, wanted: TaskFilter) -> list[Task]:
@@ -152,7 +152,7 @@ async def find(engine: Engine, wanted: TaskFilter) -> list[Task]:
 
 
 def shown(engine: Engine, task: Task) -> Task:
-    cell = engine.cells.get(task.id)
+    cell = engine.custody.cells.get(task.id)
     if cell is not None and cell.runs and task.state is TaskState.PENDING:
         return replace(task, state=TaskState.RUNNING)
     return task
@@ -176,8 +176,8 @@ async def _commit(
     if wake and task.state not in (TaskState.PENDING, TaskState.RUNNING):
         task.state, task.reason, task.due_at, task.ended_at = TaskState.PENDING, None, None, None
     entry = Entry(task.last_entry, kind, now, now, changes=changes, effects=(f"by {by}",) if by else ())
-    await engine.commit_from_outside(cell, TaskCommit(task, (entry,)))
+    await engine.custody.commit_from_outside(cell, TaskCommit(task, (entry,)))
     cell.matched = None
     if wake:
         cell.touched = True
-        engine.wake(cell)
+        engine.custody.wake(cell)

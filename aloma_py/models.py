@@ -35,9 +35,7 @@ class TaskState(enum.StrEnum):
         return self in ENDED_STATES
 
 
-ENDED_STATES = frozenset(
-    {TaskState.ATTENTION, TaskState.DONE, TaskState.ERROR, TaskState.IGNORED, TaskState.STOPPED}
-)
+ENDED_STATES = frozenset({TaskState.ATTENTION, TaskState.DONE, TaskState.ERROR, TaskState.IGNORED, TaskState.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +179,18 @@ class Cycle:
     def to_json(self) -> dict[str, Json]:
         """Only what differs from a fresh one."""
         found: dict[str, Json] = {}
-        for name in ("runs", "wave", "matched", "ordinals", "idle_redos", "held", "owed", "person", "delivered", "depth"):
+        for name in (
+            "runs",
+            "wave",
+            "matched",
+            "ordinals",
+            "idle_redos",
+            "held",
+            "owed",
+            "person",
+            "delivered",
+            "depth",
+        ):
             value = getattr(self, name)
             if value:
                 found[name] = value

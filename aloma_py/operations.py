@@ -185,7 +185,7 @@ class Operations:
             if changed.id == task.id:
                 news.set()
 
-        self.engine.watchers.append(watch)
+        self.engine.custody.watchers.append(watch)
         try:
             while True:
                 task = await self._task(id)
@@ -198,7 +198,7 @@ class Operations:
                     await news.wait()
                 news = anyio.Event()
         finally:
-            self.engine.watchers.remove(watch)
+            self.engine.custody.watchers.remove(watch)
 
     async def why(self, id: str, step: str) -> Json:
         """Why the step ran on the task or did not: explain's rows for its data as it is, and the story in words."""

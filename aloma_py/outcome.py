@@ -168,8 +168,7 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Json]:
             for picture in outcome.visualizations
         ],
         "subtasks": [
-            {**answer_of(child.task), "id": child.task.id, "name": child.task.name}
-            for child in outcome.subtasks
+            {**answer_of(child.task), "id": child.task.id, "name": child.task.name} for child in outcome.subtasks
         ],
     }
 

@@ -7,6 +7,7 @@ holds a dot, is empty or is all digits is written ``["a.b"]``.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any, Final
 
 Path = tuple[str | int, ...]
@@ -65,7 +66,7 @@ def put(data: Any, path: Path, value: Any) -> None:
     """
     if not path:
         raise ValueError("an empty path cannot be written to")
-    for part, following in zip(path, path[1:], strict=False):
+    for part, following in pairwise(path):
         child = get(data, (part,))
         if not isinstance(child, (dict, list)) or (isinstance(child, list) and not isinstance(following, int)):
             child = [] if isinstance(following, int) else {}

@@ -42,12 +42,12 @@ class Scheduler:
         self._next_due: Millis | None = None
         self._changed = anyio.Event()
         self._group: anyio.abc.TaskGroup | None = None
-        engine.wake = self.wake
-        engine.rests = self.rests
+        engine.custody.wake = self.wake
+        engine.custody.rests = self.rests
         self._virtual = isinstance(engine.clock, VirtualClock)
         if isinstance(engine.clock, VirtualClock):
             engine.clock.on_sleep = self._ping
-            engine.holds_back = self._ping
+            engine.runner.on_change = self._ping
 
     # ── from the engine ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -60,7 +60,7 @@ class Scheduler:
             return
         if len(self._queue) >= WINDOW and not cell.touched:
             self._behind = True  # it is on disk
-            self.engine.release(cell)
+            self.engine.custody.release(cell)
             return
         cell.holders += 1
         self._active.add(cell)
@@ -126,7 +126,7 @@ class Scheduler:
                 self._again.discard(cell)
                 self.wake(cell)
             else:
-                self.engine.release(cell)
+                self.engine.custody.release(cell)
 
     async def _give_up(self, cell: Cell, error: Exception) -> None:
         try:
@@ -158,7 +158,7 @@ class Scheduler:
         ready = await self.engine.store.ready(now, room, known)
         self._behind = len(ready) == room
         for task in ready:
-            cell = self.engine.adopt(task)
+            cell = self.engine.custody.adopt(task)
             if cell is None:
                 self._behind = True  # it was committed while it was being read
             else:
@@ -210,7 +210,7 @@ class Scheduler:
         assert isinstance(clock, VirtualClock)
         if self._queue and len(self._active) - len(self._queue) < self.max_active:
             return True  # a worker is about to take it
-        asleep = clock.sleepers | self.engine.held_back
+        asleep = clock.sleepers | self.engine.runner.held_back
         return any(
             not cell.runs or not cell.runs <= asleep or any(run.interrupted for run in cell.runs)
             for cell in self._active.difference(self._queue)

@@ -111,7 +111,7 @@ class Workspace:
             handle = store.workspace(self.name)
             engine = self.engine(handle, clock=clock, connectors=connectors, cipher=lambda: store.cipher)
             if watch is not None:
-                engine.watchers.append(watch)
+                engine.custody.watchers.append(watch)
             scheduler = Scheduler(engine)
             task = new_task(
                 self.name, name, data, tags=tags, via={"type": "api"}, now=engine.clock.now(), limits=self.limits

@@ -70,7 +70,5 @@ class Registry:
             near = suggest(namespace, self._by_namespace) if len(self._by_namespace) > 12 else ""
             raise CallError(f"there is no connector {namespace!r} in this workspace{near}; there are: {names}")
         if connector.methods is not None and method not in connector.methods:
-            raise CallError(
-                f"connector {namespace!r} has no method {method!r}{suggest(method, connector.methods)}"
-            )
+            raise CallError(f"connector {namespace!r} has no method {method!r}{suggest(method, connector.methods)}")
         return connector

@@ -114,7 +114,7 @@ def capture_prints() -> Iterator[None]:
     global _users
     with _guard:
         if not isinstance(sys.stdout, _Redirect):
-            sys.stdout = _Redirect(sys.stdout)  # type: ignore[assignment]
+            sys.stdout = _Redirect(sys.stdout)
         redirect: Any = sys.stdout
         _users += 1
     try:
@@ -124,5 +124,3 @@ def capture_prints() -> Iterator[None]:
             _users -= 1
             if _users == 0 and sys.stdout is redirect:
                 sys.stdout = redirect.stream
-
-

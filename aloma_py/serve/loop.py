@@ -71,7 +71,7 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             handle = store.workspace(what.settings.workspace)
             workspace = await _load(what, handle)
             engine = workspace.engine(handle, cipher=lambda: store.cipher)
-            engine.watchers.append(_log_ends)
+            engine.custody.watchers.append(_log_ends)
             scheduler = Scheduler(engine, max_active=what.settings.max_active)
             operations = Operations(engine, store, what.settings, advancing=True)
             others = Others(store, what.settings, operations)

@@ -51,7 +51,9 @@ def main() -> None:
 
     table = Table("durable tasks, three tiny steps each", "tasks/s", "p50 ms", "p99 ms", "peak MB")
     for name, row in throughput_rows():
-        table.add_row(name, f"{row.tasks_a_second:,.0f}", f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}", f"{row.peak_mb:.0f}")
+        table.add_row(
+            name, f"{row.tasks_a_second:,.0f}", f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}", f"{row.peak_mb:.0f}"
+        )
     for group in (1, 100):
         rates = [raw_sqlite(1_500 if group == 1 else 20_000, order(1), group=group) for _ in range(REPEATS)]
         label = "raw sqlite3, four commits a task" if group == 1 else f"raw sqlite3, commits shared by {group} tasks"

@@ -108,7 +108,7 @@ async def measure(
                     if event is not None:
                         event.set()
 
-            engine.watchers.append(watch)
+            engine.custody.watchers.append(watch)
             scheduler = Scheduler(engine)
             numbers = iter(range(tasks))
 
@@ -157,7 +157,9 @@ async def parked_memory(tasks: int) -> float:
             now = workspace.engine(handle).clock.now()
             for start in range(0, tasks, 1000):
                 batch = [
-                    new_task("bench", f"order {n}", order(n), via=None, now=now, due_at=now + 86_400_000, limits=Limits())
+                    new_task(
+                        "bench", f"order {n}", order(n), via=None, now=now, due_at=now + 86_400_000, limits=Limits()
+                    )
                     for n in range(start, min(start + 1000, tasks))
                 ]
                 await handle.accept(batch)

@@ -21,7 +21,7 @@ LAYERS = (
     {"run", "builtin"},
     {"plugins", "limiter"},
     {"cell", "delivery"},
-    {"keeper"},
+    {"custody", "runner"},
     {"engine"},
     {"interventions", "outcome", "history"},
     {"scheduler"},

@@ -140,7 +140,7 @@ async def test_a_task_deleted_in_the_middle_of_a_run_is_gone(open_world, caplog)
         await world.scheduler.run_until_quiet()
         with pytest.raises(NotFoundError, match="there is no task"):
             await world.outcome(task_id)
-        assert world.engine.cells == {}
+        assert world.engine.custody.cells == {}
 
     assert caplog.records == []
 

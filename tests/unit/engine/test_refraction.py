@@ -131,7 +131,7 @@ async def test_the_answer_of_a_subtask_does_not_make_a_spent_step_eligible_again
         data.asked = data.get("asked", 0) + 1
         task.subtask("child", {"child": 1}, into="box.answer")
 
-    @step(condition={"asked": int, "box": object})
+    @step(condition={"asked": int, "box": dict})
     async def watch_box(data):
         data.seen = data.get("seen", 0) + 1
 
@@ -144,10 +144,10 @@ async def test_the_answer_of_a_subtask_does_not_make_a_spent_step_eligible_again
         data.used = True
 
     # `watch_box` matches before and after the answer arrives: {"box": …} is there from the beginning.
-    async with open_world(ask, child, use) as world:
+    async with open_world(ask, watch_box, child, use) as world:
         outcome = await world.run({"go": True, "box": {"other": 1}})
 
-    assert outcome.counts() == {"ask": 1, "use": 1}
+    assert outcome.counts() == {"ask": 1, "watch_box": 1, "use": 1}
     assert outcome.data["used"] is True
 
 

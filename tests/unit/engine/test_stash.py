@@ -36,7 +36,7 @@ async def later(data):
 async def test_a_hidden_value_is_real_in_step_code_and_a_type_elsewhere(open_world):
     seen = []
     async with open_world(hide, use, later) as world:
-        world.engine.watchers.append(lambda task, entries: seen.append((task.data, entries)))
+        world.engine.custody.watchers.append(lambda task, entries: seen.append((task.data, entries)))
         outcome = await world.run({"login": True})
 
     assert outcome.steps == ["hide", "use", "later"]

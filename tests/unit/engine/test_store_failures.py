@@ -45,7 +45,7 @@ def no_pauses(monkeypatch, caplog):
     async def at_once(_):
         await anyio.lowlevel.checkpoint()
 
-    monkeypatch.setattr("aloma_py.keeper.anyio.sleep", at_once)
+    monkeypatch.setattr("aloma_py.custody.anyio.sleep", at_once)
     caplog.set_level(logging.CRITICAL)
 
 
@@ -135,7 +135,7 @@ async def test_a_task_that_cannot_be_stored_is_refused_and_not_taken_in(open_wor
         with pytest.raises(StoreFull, match="there is no room left"):
             await world.submit({"a": 1})
         await world.scheduler.run_until_quiet()
-        assert (ran, world.engine.cells, await world.engine.store.counts()) == ([], {}, {})
+        assert (ran, world.engine.custody.cells, await world.engine.store.counts()) == ([], {}, {})
         assert (await world.run({"a": 1})).state is TaskState.DONE  # there is room again
 
 

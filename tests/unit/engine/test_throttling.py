@@ -103,4 +103,4 @@ async def test_deleting_and_adding_while_others_run(open_world):
             await interventions.delete(world.engine, task_id)
         await world.scheduler.run_until_quiet()
         assert await world.engine.store.counts() == {TaskState.DONE: 20}
-        assert world.engine.cells == {}
+        assert world.engine.custody.cells == {}

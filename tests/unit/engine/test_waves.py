@@ -141,9 +141,7 @@ def define(name: str, condition: object, reads: str = "", writes: str = "", **op
 def test_a_fan_out_shares_a_wave_though_a_better_step_waits_for_all_results() -> None:
     data = {"order": {"status": "new"}}
     fan = [define(f"check_{n}", {"order": {"status": "new"}}, "order.status", f"order.{n}") for n in "xyz"]
-    collect = define(
-        "collect", {"order": {"x": 1, "y": 1, "z": 1, "status": "new"}}, "", "order.status", priority=5
-    )
+    collect = define("collect", {"order": {"x": 1, "y": 1, "z": 1, "status": "new"}}, "", "order.status", priority=5)
     assert wave_of(data, *fan, collect) == ["check_x", "check_y", "check_z"]
 
 
@@ -176,7 +174,9 @@ def test_a_step_stays_out_where_a_spent_one_would_be_seen_not_to_match_in_betwee
 
     assert wave({rank["spent"]}) == (rank["first"],)
     apart = StepTable([define("spent", {"p": 1}, "", "r"), first, other])
-    assert len(choose_wave(apart, [apart.rank_of["first"], apart.rank_of["other"]], {apart.rank_of["spent"]}, data)) == 2
+    assert (
+        len(choose_wave(apart, [apart.rank_of["first"], apart.rank_of["other"]], {apart.rank_of["spent"]}, data)) == 2
+    )
 
 
 def test_options_overrule_what_the_code_shows() -> None:
@@ -200,9 +200,7 @@ def test_three_steps_that_wait_take_as_long_as_one(parallel: bool) -> None:
     sources = [waiting("x"), waiting("y"), waiting("z")]
     workspace = Workspace("w", sources, limits=Limits(parallel=parallel))
     workspace.step_set = workspace.step_set.__class__(
-        tuple(
-            define_writes(one, one.name) for one in workspace.steps
-        ),
+        tuple(define_writes(one, one.name) for one in workspace.steps),
         workspace.step_set.libraries,
         workspace.step_set.sources,
     )
