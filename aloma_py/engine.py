@@ -165,7 +165,7 @@ class Engine:
             now=self.clock.now(),
             limits=self.limits,
             touched=cell.touched,
-            trail=tuple(cell.trail),
+            trail=cell.trail,
         )
 
     def _is_due(self, task: Task) -> bool:

@@ -23,14 +23,22 @@ class _IdMaker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = 0
+        self._pool = b""
+
+    def _random(self, bits: int) -> int:
+        """Random bits, at most 56. Asked of the system by the page: a question for each id takes longer than the id."""
+        if len(self._pool) < 7:
+            self._pool = secrets.token_bytes(4096)
+        drawn, self._pool = self._pool[:7], self._pool[7:]
+        return int.from_bytes(drawn, "big") >> (56 - bits)
 
     def make(self, now: Millis) -> str:
         with self._lock:
             number = (now & 0xFFFF_FFFF_FFFF) << _RANDOM_BITS
             if self._last >> _RANDOM_BITS == number >> _RANDOM_BITS:
-                number = self._last + 1 + secrets.randbits(20)
+                number = self._last + 1 + self._random(20)
             else:
-                number |= secrets.randbits(_RANDOM_BITS - 1)  # the upper half is left for those that follow
+                number |= self._random(_RANDOM_BITS - 1)  # the upper half is left for those that follow
             self._last = number
         digits = [_DIGITS[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
         return f"task-{''.join(digits)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ def decide(
     now: Millis,
     limits: Limits,
     touched: bool = False,
-    trail: Sequence[str] = (),
+    trail: Iterable[str] = (),
 ) -> Wave | Rest:
     """The next thing for ``task``, whose data matches the steps ``matched`` (as :func:`see` has noted).
 
@@ -81,7 +81,7 @@ def decide(
     if not eligible:
         return _wait_for_retry(waits) if waits else _nothing_eligible(task)
     if cycle.runs >= limits.max_runs:
-        return Rest(TaskState.ERROR, f"it ran {cycle.runs} steps, the limit (max_runs){describe_cycle(trail)}")
+        return Rest(TaskState.ERROR, f"it ran {cycle.runs} steps, the limit (max_runs){describe_cycle([*trail])}")
     for rank in eligible:
         name = table.ranked[rank].name
         if cycle.idle_redos.get(name, 0) > limits.max_redo:

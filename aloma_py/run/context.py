@@ -98,7 +98,9 @@ class RunContext:
         return secret_texts(now, before) if now or before else ()
 
     def close(self) -> None:
+        """The code has ended. No reference may lead back here, so that the memory is free at once."""
         self._closed = True
+        self.run_calls.redact = lambda value: value
 
     def interrupt(self) -> None:
         """Stop the code; nothing of the run is kept. One that has not begun yet does not begin."""

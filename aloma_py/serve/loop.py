@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -57,6 +58,16 @@ class Serving:
     grace: Millis = 10_000  # how long waves under way may take to end when it is told to stop
 
 
+def tune_memory() -> None:
+    """Let Python look for garbage less often: what a run makes is freed without that, and looking takes 7 % of the time.
+
+    For a process that does nothing but serve, once it has loaded what it needs.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     """Run the workspace's tasks until SIGTERM or SIGINT; ``ready`` is called when it has begun.
 
@@ -76,6 +87,7 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             operations = Operations(engine, store, what.settings, advancing=True)
             others = Others(store, what.settings, operations)
             counts = await handle.counts()
+            tune_memory()
             async with (
                 _unwrapped(),
                 control_socket(store.path or what.settings.store, others.find) as socket,

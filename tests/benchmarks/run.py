@@ -14,6 +14,8 @@ import anyio
 from rich.console import Console
 from rich.table import Table
 
+from aloma_py.serve.loop import tune_memory
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 from matching import bench_matching
@@ -43,6 +45,7 @@ def throughput_rows() -> list[tuple[str, Throughput]]:
 
 
 def main() -> None:
+    tune_memory()
     console = Console(width=110)
     console.print(
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores; "
