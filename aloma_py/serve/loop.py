@@ -59,7 +59,7 @@ class Serving:
 
 
 def tune_memory() -> None:
-    """Let Python look for garbage less often: what a run makes is freed without that, and looking takes 7 % of the time.
+    """Let Python look for garbage less often: what a run makes is freed without it, and looking took 7 % of the time.
 
     For a process that does nothing but serve, once it has loaded what it needs.
     """
