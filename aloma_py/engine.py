@@ -26,7 +26,7 @@ from aloma_py.errors import NotFoundError, StaleTask
 from aloma_py.intake import new_task
 from aloma_py.match.decide import Rest, Wave, decide, expired, is_empty, see
 from aloma_py.match.table import StepTable
-from aloma_py.models import Limits, Task, TaskCommit, TaskState
+from aloma_py.models import Entry, Limits, Task, TaskCommit, TaskState
 from aloma_py.paths import Path
 from aloma_py.run.calls import Broker
 from aloma_py.run.conclude import Conclusion, conclude
@@ -115,9 +115,9 @@ class Engine:
             if isinstance(following, Rest):
                 cell.touched = False
                 task = replace(task, cycle=task.cycle.copy())
-                self._come_to_rest(task, following)
+                entries = self._come_to_rest(task, following)
                 if task.cycle.spent != spent or _rests_differently(task, cell.task):
-                    await self.custody.commit(cell, TaskCommit(task))
+                    await self.custody.commit(cell, TaskCommit(task, entries))
             return following
 
     async def _finish(self, cell: Cell, results: WaveResults | None, epoch: int) -> Wave | Rest | None:
@@ -135,13 +135,12 @@ class Engine:
                 task.stash = self.custody.encrypt(task.id, ending.stash)
             following = self._asked_for(ending, news=cell.news is not None) or self._match(cell, task, ending.changed)
             children = tuple(self._child(task, child) for child in ending.subtasks)
+            entries = ending.entries
             if isinstance(following, Rest):
-                self._come_to_rest(task, following)
+                entries += self._come_to_rest(task, following)
             else:
                 task.state, task.reason, task.due_at = TaskState.RUNNING, None, None
-            await self.custody.commit(
-                cell, TaskCommit(task, ending.entries, ending.audit, ending.visualizations, children)
-            )
+            await self.custody.commit(cell, TaskCommit(task, entries, ending.audit, ending.visualizations, children))
             cell.stash = ending.stash
             cell.recovered = False
             for child in children:
@@ -189,19 +188,22 @@ class Engine:
             return Rest(TaskState.WAITING, f"parked by step {step!r} until its data is changed from outside")
         return Rest(TaskState.WAITING, f"parked by step {step!r}", due_at=self.clock.now() + park)
 
-    def _come_to_rest(self, task: Task, rest: Rest) -> None:
-        """Write down where the task rests. ``task`` is the engine's own object, not yet stored."""
+    def _come_to_rest(self, task: Task, rest: Rest) -> tuple[Entry, ...]:
+        """Write down where the task rests, in ``task``, which is not stored yet; gives what its history says of it."""
         now = self.clock.now()
         task.state, task.reason, task.due_at, task.updated_at = rest.state, rest.reason, rest.due_at, now
         task.ended_at = now if rest.state.ended else None
         if rest.result is not None:
             task.result = rest.result
+        if rest.kind is None:
+            return ()
+        task.last_entry += 1
+        return (Entry(task.last_entry, rest.kind, now, now, effects=(rest.reason,)),)
 
     async def _expire(self, cell: Cell) -> Rest:
         task = replace(cell.task)
         rest = expired(task)
-        self._come_to_rest(task, rest)
-        await self.custody.commit(cell, TaskCommit(task))
+        await self.custody.commit(cell, TaskCommit(task, self._come_to_rest(task, rest)))
         return rest
 
     def _child(self, parent: Task, child: Subtask) -> Task:
@@ -229,8 +231,9 @@ class Engine:
             if cell.gone or cell.task.state.ended:
                 return
             task = replace(cell.task, cycle=cell.task.cycle.copy())
-            self._come_to_rest(task, Rest(TaskState.ERROR, f"the engine failed: {type(error).__name__}: {error}"))
-            await self.custody.commit(cell, TaskCommit(task))
+            reason = f"the engine failed: {type(error).__name__}: {error}"
+            entries = self._come_to_rest(task, Rest(TaskState.ERROR, reason, kind="end"))
+            await self.custody.commit(cell, TaskCommit(task, entries))
 
 
 def _rests_differently(one: Task, other: Task) -> bool:

@@ -38,7 +38,8 @@ async def update(engine: Engine, task_id: str, patch: dict[str, Json], *, by: st
             cell.news = (cell.news or set()) | touched
         if stash != cell.stash:
             task.stash = engine.custody.encrypt(task.id, stash)
-        goes_on = task.state not in RESTING_FOR_GOOD
+        delayed = task.state is TaskState.PENDING and (task.due_at or 0) > engine.clock.now()
+        goes_on = task.state not in RESTING_FOR_GOOD and not delayed
         await _commit(engine, cell, task, "update", hide_changes(changes), by, wake=goes_on)
         cell.stash = stash
         return cell.task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from aloma_py.match.table import StepTable
 from aloma_py.match.waves import choose_wave
@@ -22,6 +22,7 @@ class Rest:
     reason: str
     due_at: Millis | None = None
     result: Json = None
+    kind: Literal["expire", "end"] | None = None  # what its history says: its time expired, or a limit was passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,15 @@ def decide(
     if not eligible:
         return _wait_for_retry(waits) if waits else _nothing_eligible(task)
     if cycle.runs >= limits.max_runs:
-        return Rest(TaskState.ERROR, f"it ran {cycle.runs} steps, the limit (max_runs){describe_cycle([*trail])}")
+        reason = f"it ran {cycle.runs} steps, the limit (max_runs){describe_cycle([*trail])}"
+        return Rest(TaskState.ERROR, reason, kind="end")
     for rank in eligible:
         name = table.ranked[rank].name
         if cycle.idle_redos.get(name, 0) > limits.max_redo:
             return Rest(
                 TaskState.ERROR,
                 f"step {name!r} asked for redo {limits.max_redo} times in a row (max_redo) and changed nothing",
+                kind="end",
             )
     spent = [rank_of[name] for name in cycle.spent if name in rank_of]
     wave = choose_wave(table, eligible, spent, task.data, parallel=limits.parallel)
@@ -117,8 +120,8 @@ def _wait_for_retry(waits: dict[str, Millis]) -> Rest:
 def expired(task: Task) -> Rest:
     """What becomes of a task whose time is over."""
     if task.on_expire is not None:
-        return Rest(TaskState.DONE, "its time expired", result=task.on_expire.get("result"))
-    return Rest(TaskState.ERROR, "its time expired")
+        return Rest(TaskState.DONE, "its time expired", result=task.on_expire.get("result"), kind="expire")
+    return Rest(TaskState.ERROR, "its time expired", kind="expire")
 
 
 def is_empty(data: dict[str, Any]) -> bool:

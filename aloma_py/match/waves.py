@@ -3,7 +3,8 @@
 The result must be that of running one step after another, best match first, matching again after each. So a step may
 join the first one's wave only if nothing that would have run before it, one after another, could tell the difference:
 neither the steps ahead of it, in the wave or left out of it, nor steps that those could make eligible and that rank
-ahead of it. And no step that is spent may miss being seen not to match between two of the wave's runs.
+ahead of it. Those then run after it, where they would have run before: so what it may make eligible must not get in
+their way either. And no step that is spent may miss being seen not to match between two of the wave's runs.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def choose_wave(
         step = table.ranked[rank]
         if step.parallel == "always" or (step.parallel == "auto" and ahead.allows(rank, spent)):
             wave.append(rank)
-        ahead.add(rank)
+            ahead.add(rank)
+        else:
+            ahead.leave_out(rank)
         if ahead.everything and not any(table.ranked[later].parallel == "always" for later in eligible):
             break
     return tuple(wave)
@@ -44,7 +47,8 @@ class _Ahead:
     def __init__(self, table: StepTable, data: Any, first: int) -> None:
         self.table = table
         self.data = data
-        self.certain: list[int] = []
+        self.certain: list[int] = []  # the wave, and the eligible ones that were left out of it
+        self.left_out: list[int] = []
         self.everything = False  # one of them may write anything
         self.add(first)
 
@@ -54,39 +58,61 @@ class _Ahead:
         # "always" says: its code does not get in the way of others, whatever it looks like.
         self.everything |= step.footprint.everything and step.parallel != "always"
 
+    def leave_out(self, rank: int) -> None:
+        self.left_out.append(rank)
+        self.add(rank)
+
     def allows(self, rank: int, spent: Collection[int]) -> bool:
         if self.everything or self.table.ranked[rank].footprint.everything:
             return False
-        table = self.table
         if not all(self._apart(rank, other) for other in self.certain):
             return False
-        reached = self._reached_before(rank)
+        reached = self._reached(self.certain, rank, frozenset(self.certain))
         if not all(self._apart(rank, other) for other in reached):
             return False
-        mine = table.may_enable(rank)
-        return not any(
-            other in mine and any(other in table.may_enable(earlier) for earlier in (*self.certain, *reached))
-            for other in spent
-        )
+        return self._may_overtake(rank, reached) and not self._hides_a_change(rank, reached, spent)
 
     def _apart(self, rank: int, other: int) -> bool:
         return self.table.ranked[other].parallel == "always" or self.table.independent(rank, other)
 
-    def _reached_before(self, rank: int) -> set[int]:
-        """The steps ranking ahead of ``rank`` that the certain ones, and those they reach, could make eligible.
+    def _may_overtake(self, rank: int, reached: set[int]) -> bool:
+        """Whether the steps that would have run before it are the same to run after it.
 
-        What stays as it is may rule a step out: one that waits for two results is not reached by one of them.
+        What it makes eligible may rank ahead of one of them, and then runs before it, where it would have run after.
+        """
+        before = {*self.certain, *reached, rank}
+        return all(
+            self._apart(overtaken, follower)
+            for overtaken in (*self.left_out, *reached)
+            for follower in self._reached([rank], overtaken, frozenset({rank, overtaken}), before)
+        )
+
+    def _hides_a_change(self, rank: int, reached: set[int], spent: Collection[int]) -> bool:
+        """Whether a spent step might have been seen not to match between this step and one that is ahead of it."""
+        mine = self.table.may_enable(rank)
+        return any(
+            other in mine and any(other in self.table.may_enable(earlier) for earlier in (*self.certain, *reached))
+            for other in spent
+        )
+
+    def _reached(
+        self, begin: Collection[int], rank: int, without: Collection[int], beside: Collection[int] = ()
+    ) -> set[int]:
+        """The steps ranking ahead of ``rank`` that those of ``begin``, and those they reach, could make eligible.
+
+        What stays as it is may rule a step out: one that waits for two results is not reached by one of them. The
+        steps ``beside`` may change the data too.
         """
         table = self.table
         reached: set[int] = set()
         grew = True
         while grew:
-            sources = (*self.certain, *reached)
-            written: set[Path] = set().union(*(table.writes(source) for source in sources))
+            sources = (*begin, *reached)
+            written: set[Path] = set().union(*(table.writes(source) for source in (*sources, *beside)))
             touched = set().union(*(table.may_enable(source) for source in sources))
             found = {
                 other
-                for other in touched.difference(sources)
+                for other in touched.difference(reached, without)
                 if other < rank and could_match(table.ranked[other].condition, self.data, written)
             }
             reached |= found
