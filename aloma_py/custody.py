@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import anyio
 
 from aloma_py.cell import Cell
 from aloma_py.clock import Clock
-from aloma_py.delivery import DELETED, add_answer, owes_answer
+from aloma_py.delivery import DELETED, add_answer, is_awaited, owes_answer
 from aloma_py.errors import NotFoundError, StaleTask, StoreBusy, StoreError, StoreFull
 from aloma_py.models import Call, Entry, Json, Limits, Millis, Task, TaskCommit, TaskState
 from aloma_py.run.stash import without_stash
@@ -106,7 +107,8 @@ class Custody:
         """Store new tasks, all or none, and take them in hand."""
         for task in tasks:
             self.hide_stash(task)
-        await self._store.accept(tasks)
+        with anyio.CancelScope(shield=True):  # what is stored is taken in hand, whatever becomes of the caller
+            await self._store.accept(tasks)
         for task in tasks:
             self._notify(task, ())
             self.take_in(task)
@@ -120,6 +122,7 @@ class Custody:
         if cell is not None:
             cell.recovered = False
             self.wake(cell)
+            self.release(cell)  # unless a scheduler has taken it
 
     # ── committing ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,22 +147,30 @@ class Custody:
 
     async def commit_from_outside(self, cell: Cell, commit: TaskCommit) -> None:
         """Commit what somebody asked for, who is told where the store cannot. The caller holds the cell's lock."""
-        try:
-            await self._store.commit([commit])
-        except StoreError:
-            if not await self._is_stored([commit]):
-                raise
+        with anyio.CancelScope(shield=True):  # what is stored is what is in hand, whatever becomes of the caller
+            try:
+                await self._store.commit([commit])
+            except StoreError:
+                if not await self._is_stored([commit]):
+                    raise
         self._committed(cell, commit)
 
-    async def answer_for_deleted(self, child: Task) -> None:
-        """Tell the parent of a subtask that is about to be deleted, so that it does not wait for ever."""
-        if child.parent is None or child.cycle.delivered:
+    async def answer_for_deleted(self, cell: Cell) -> None:
+        """Tell the parent of a subtask that is about to be deleted, so that it does not wait for ever.
+
+        The subtask remembers that in the same transaction: should it not come to be deleted, it tells nothing more.
+        """
+        child = replace(cell.task, cycle=cell.task.cycle.copy())
+        if child.parent is None or child.cycle.delivered or not is_awaited(child):
             return
+        child.cycle.delivered = True
         try:
             async with self.holding(child.parent) as parent, parent.lock:
                 if not parent.gone:
                     answer = add_answer(parent.task, child, self._clock.now(), self._limits, DELETED)
-                    await self._persist([answer])
+                    commit = TaskCommit(child)
+                    await self._persist([commit, answer])
+                    self._committed(cell, commit)
                     self._answered(parent, answer)
         except NotFoundError:
             return  # nobody is left to be told
@@ -196,7 +207,7 @@ class Custody:
         parent.matched = None
         if answer.entries and parent.news is None:
             parent.news = set()
-        if not parent.task.state.ended and not parent.task.cycle.held:
+        if parent.task.state in (TaskState.PENDING, TaskState.RUNNING):
             parent.touched = True
             self.wake(parent)
 

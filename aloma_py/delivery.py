@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from aloma_py.changes import apply, copy_json, diff
+from aloma_py.changes import apply
 from aloma_py.errors import PayloadError
 from aloma_py.intake import check_data
+from aloma_py.jsontext import dumps
 from aloma_py.match.decide import waits_for
-from aloma_py.models import Entry, Json, Limits, Millis, Task, TaskCommit, TaskState
-from aloma_py.paths import parse_path, put
+from aloma_py.models import Change, Entry, Json, Limits, Millis, Task, TaskCommit, TaskState
+from aloma_py.paths import parse_path
 
 DELIVERED_STATES = frozenset({TaskState.DONE, TaskState.ERROR, TaskState.ATTENTION, TaskState.IGNORED})
 DELETED: Json = {"state": TaskState.STOPPED.value, "error": {"message": "the subtask was deleted"}}
@@ -19,7 +20,12 @@ BAD_STATES = frozenset({TaskState.ERROR, TaskState.ATTENTION})
 
 def owes_answer(task: Task) -> bool:
     """Whether the task's end is still to be told to a parent. One that was stopped may yet go on."""
-    return task.parent is not None and not task.cycle.delivered and task.state in DELIVERED_STATES
+    return is_awaited(task) and not task.cycle.delivered and task.state in DELIVERED_STATES
+
+
+def is_awaited(task: Task) -> bool:
+    """Whether a parent wants to know how the task ends."""
+    return task.parent is not None and (task.wait_for or task.into is not None)
 
 
 def public_data(task: Task) -> dict[str, Json]:
@@ -59,17 +65,19 @@ def add_answer(parent: Task, child: Task, now: Millis, limits: Limits, answer: J
     if parent.state is TaskState.WAITING:
         if cycle.held:
             parent.reason = waits_for(cycle.held)
-        else:  # it goes on now, and would after a crash in the very next moment
+        elif child.into is not None or parent.reason == waits_for(cycle.held + 1):
+            # Its data changes, or this was what it waited for: it goes on, also after a crash in the next moment.
             parent.state, parent.reason, parent.due_at = TaskState.PENDING, None, None
     if child.into is None or parent.state in (TaskState.DONE, TaskState.IGNORED):
         return TaskCommit(parent)
-    draft = _with_answer(parent, child.into, answer or answer_of(child))
+    changes = (Change("set", parse_path(child.into), answer or answer_of(child)),)
+    data = apply(parent.data, changes)
     try:
-        check_data(draft, limits)
+        _check(data, changes[0], limits)
     except PayloadError as error:
         message = f"the result of subtask {child.name!r} does not fit into its parent: {error}"
-        draft = _with_answer(parent, child.into, {"state": child.state.value, "error": {"message": message}})
-    changes = diff(parent.data, draft)
+        changes = (replace(changes[0], value={"state": child.state.value, "error": {"message": message}}),)
+        data = apply(parent.data, changes)
     entry = Entry(
         n=parent.last_entry + 1,
         kind="answer",
@@ -78,12 +86,18 @@ def add_answer(parent: Task, child: Task, now: Millis, limits: Limits, answer: J
         changes=changes,
         effects=(f"answer of subtask {child.name!r} ({child.id})",),
     )
-    parent.data = apply(parent.data, changes)
+    parent.data = data
     parent.last_entry += 1
     return TaskCommit(parent, (entry,))
 
 
-def _with_answer(parent: Task, into: str, answer: Json) -> dict[str, Json]:
-    draft: dict[str, Json] = copy_json(parent.data)
-    put(draft, parse_path(into), answer)
-    return draft
+def _check(data: dict[str, Json], change: Change, limits: Limits) -> None:
+    """Whether the parent's data is within its limits. A parent may have thousands of answers: only the new one is
+    walked through for its depth, and the whole is measured as text."""
+    nested = change.value
+    for part in reversed(change.path):
+        nested = [nested] if isinstance(part, int) else {part: nested}
+    check_data(nested, limits)
+    size = len(dumps(data).encode(errors="surrogatepass"))
+    if size > limits.max_data_bytes:
+        raise PayloadError(f"the data is {size:,} bytes, more than the limit of {limits.max_data_bytes:,} bytes")

@@ -100,7 +100,7 @@ class Engine:
         while isinstance(following, Wave) and not self.pausing:
             assert cell.table is not None
             results = await self.runner.run(cell, [cell.table.ranked[rank] for rank in following.ranks])
-            following = await self._finish(cell, results, epoch)
+            following = await (self._begin(cell) if results == [] else self._finish(cell, results, epoch))
 
     async def _begin(self, cell: Cell) -> Wave | Rest | None:
         """Match the task; where nothing is to be run now, write down that it rests."""

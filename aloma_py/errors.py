@@ -12,6 +12,7 @@
     ├── RunError                the run of a step failed; kept as data in ``$errors``
     │   ├── StepTimeout         the step ran longer than its time limit
     │   ├── CallError           a connector call failed; ``status`` where the service gave one
+    │   │   └── NoSuchCall      there is no such connector or method
     │   └── ResultError         what the step left in ``data`` is no JSON, or too large
     └── StoreError              the store could not do it; nothing was changed
         ├── StoreBusy           another process holds the file
@@ -108,11 +109,19 @@ class StepTimeout(RunError):
 
 
 class CallError(RunError):
-    """A connector call failed. ``status`` is the HTTP status where the service gave one, else ``None``."""
+    """A connector call failed. ``status`` is the HTTP status where the service gave one, else ``None``.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    ``kinds`` are the names of the classes of the connector's own error, where that is not at hand any more.
+    """
+
+    def __init__(self, message: str, status: int | None = None, kinds: Iterable[str] = ()) -> None:
         self.status = status
+        self.kinds = tuple(kinds)
         super().__init__(message)
+
+
+class NoSuchCall(CallError):
+    """The workspace has no such connector, or the connector no such method: to try again would not help."""
 
 
 class ResultError(RunError):

@@ -231,6 +231,11 @@ class _Story:
         if retry is not None:
             wait = "is due" if retry.due <= self.now else f"is due at {iso(retry.due)}"
             return f"It matches now; after a failed attempt, attempt {retry.attempt} {wait}."
+        if name in task.cycle.spent and name in (task.data.get("$errors") or {}):
+            return (
+                f"It matches now, and has failed: see $errors.{name}. It runs again after: aloma-py task resume "
+                f"{task.id}."
+            )
         if name in task.cycle.spent:
             return (
                 "It matches now, but is spent: it has run, and has matched ever since. It runs again when its "
@@ -238,7 +243,7 @@ class _Story:
                 "looks at."
             )
         if not self.step.enabled:
-            return "It would match now."
+            return "It would match now, were it enabled."
         if task.state is TaskState.WAITING:
             due = f" until {iso(task.due_at)}" if task.due_at is not None else ""
             return f"It matches now, but the task is waiting{due}: {task.reason}."

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import anyio
+
 from aloma_py.cell import Cell
 from aloma_py.changes import apply, copy_json, diff
 from aloma_py.engine import Engine
-from aloma_py.errors import StateError
+from aloma_py.errors import NotFoundError, StateError
 from aloma_py.intake import check_data, new_task
 from aloma_py.match.decide import drop_retry
 from aloma_py.models import Change, Entry, EntryKind, Json, Task, TaskCommit, TaskFilter, TaskState
@@ -39,6 +41,8 @@ async def update(engine: Engine, task_id: str, patch: dict[str, Json], *, by: st
         if stash != cell.stash:
             task.stash = engine.custody.encrypt(task.id, stash)
         delayed = task.state is TaskState.PENDING and (task.due_at or 0) > engine.clock.now()
+        if task.state.ended and task.expires_at is not None and task.expires_at <= engine.clock.now():
+            task.expires_at = None  # its time was that of what has ended
         goes_on = task.state not in RESTING_FOR_GOOD and not delayed
         await _commit(engine, cell, task, "update", hide_changes(changes), by, wake=goes_on)
         cell.stash = stash
@@ -81,6 +85,8 @@ async def resume(engine: Engine, task_id: str, *, by: str = "") -> Task:
     With a task that was stopped go on the subtasks that were stopped with it.
     """
     async with engine.custody.holding(task_id) as cell, cell.lock:
+        if cell.runs and cell.task.state is TaskState.WAITING:  # its retry is under way
+            raise StateError(f"task {task_id} is running: there is nothing to resume")
         was_stopped = cell.task.state is TaskState.STOPPED
         if cell.task.state in (TaskState.PENDING, TaskState.RUNNING):
             raise StateError(f"task {task_id} is {cell.task.state}: there is nothing to resume")
@@ -132,13 +138,16 @@ async def delete(engine: Engine, task_id: str) -> None:
     async with engine.custody.holding(task_id) as cell:
         _interrupt(cell)
         async with cell.lock:
+            if cell.gone:
+                raise NotFoundError("task", task_id)  # somebody else is deleting it, or has
             cell.gone = True  # from here on it is not advanced, so it makes no more subtasks
         try:
             for child in await engine.store.children(cell.task.id):
                 await delete(engine, child.id)
-            async with cell.lock:
-                await engine.custody.answer_for_deleted(cell.task)
-                await engine.store.delete(cell.task.id)
+            with anyio.CancelScope(shield=True):
+                async with cell.lock:
+                    await engine.custody.answer_for_deleted(cell)
+                    await engine.store.delete(cell.task.id)
         except BaseException:
             cell.gone = False
             engine.custody.wake(cell)

@@ -29,7 +29,11 @@ class WaveRunner:
         self._limiters: dict[str, StepLimiter] = {}
 
     async def run(self, cell: Cell, steps: Sequence[StepDefinition]) -> WaveResults | None:
-        """Run the steps on the task as it is now; ``None`` where it was interrupted, or its time expired."""
+        """Run the steps on the task as it is now; ``None`` where it was interrupted, or its time expired.
+
+        A step that had to wait for its ``concurrency`` or ``rate``, and whose task has changed meanwhile, is left
+        out of the results: it is for the engine to see whether it still matches.
+        """
         epoch, cell.news = cell.epoch, None
         contexts = await self._contexts(cell, steps)
         if cell.epoch != epoch:
@@ -39,20 +43,23 @@ class WaveRunner:
             results = await self._run_all(cell, contexts)
         finally:
             cell.runs.clear()
-        if any(context.interrupted for context in contexts):
+        if any(context.interrupted and not context.outdated for context in contexts):
             return None
-        return [(run.step, run.attempt, result) for run, result in zip(contexts, results, strict=True)]
+        return [
+            (run.step, run.attempt, result) for run, result in zip(contexts, results, strict=True) if not run.outdated
+        ]
 
     async def _contexts(self, cell: Cell, steps: Sequence[StepDefinition]) -> list[RunContext]:
         task, store = cell.task, self.services.store
         before = with_stash(task.data, cell.stash)
-        kept = await store.calls(task.id) if cell.recovered else []
         contexts = []
         for step in steps:
             retry = task.cycle.retries.get(step.name)
             attempt = retry.attempt if retry else 1
-            calls = RunCalls(task.id, step.name, task.cycle.ordinals.get(step.name, 0), attempt)
-            calls.keep(kept)
+            ordinal = task.cycle.ordinals.get(step.name, 0)
+            calls = RunCalls(task.id, step.name, ordinal, attempt)
+            if cell.recovered:
+                calls.keep(await store.calls(task.id, step.name, ordinal))
             trail = await store.audit(task.id) if "audit" in step.parameters.values() else ()
             contexts.append(
                 RunContext(self.services, step, task, before, attempt=attempt, run_calls=calls, audit_before=trail)
@@ -62,12 +69,12 @@ class WaveRunner:
     async def _run_all(self, cell: Cell, contexts: list[RunContext]) -> list[RunResult]:
         expires_at = cell.task.expires_at
         if len(contexts) == 1 and expires_at is None:
-            return [await self._run(contexts[0])]
+            return [await self._run(cell, contexts[0])]
         results: dict[int, RunResult] = {}
         watch = anyio.CancelScope()
 
         async def keep(n: int, context: RunContext) -> None:
-            results[n] = await self._run(context)
+            results[n] = await self._run(cell, context)
             cell.runs.discard(context)
             self.on_change()  # those that are left may all wait for the clock
             if len(results) == len(contexts):
@@ -82,7 +89,7 @@ class WaveRunner:
                     cell.interrupt()
         return [results[n] for n in range(len(contexts))]
 
-    async def _run(self, context: RunContext) -> RunResult:
+    async def _run(self, cell: Cell, context: RunContext) -> RunResult:
         step = context.step
         if step.concurrency is None and step.rate is None:
             return await execute(context)
@@ -99,6 +106,9 @@ class WaveRunner:
             with anyio.CancelScope() as context.scope:  # an interruption ends the waiting too
                 async with limiter.turn(hold_back):
                     self.held_back.discard(context)
+                    if cell.task is not context.task:
+                        context.outdated = True
+                        context.interrupt()
                     return await execute(context)
             return await execute(context)  # interrupted: this only says so
         finally:

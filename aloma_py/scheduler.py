@@ -22,6 +22,10 @@ WINDOW = 2_000
 """How many tasks are kept in memory to be advanced; what is beyond is read from the store when it is its turn."""
 
 
+LONGEST_WAIT: Millis = 60_000
+"""After so long the clock is looked at again: it may have been set, or the machine may have slept."""
+
+
 class Scheduler:
     """Advances the engine's tasks, at most ``max_active`` at once; as long as :meth:`running` is open.
 
@@ -106,6 +110,9 @@ class Scheduler:
         """A worker: it stays, because to begin one costs more than a tiny task."""
         while True:
             while self._queue:
+                await anyio.lowlevel.checkpoint()  # others have their turn, also where nothing really waits
+                if not self._queue:
+                    break
                 await self._advance(self._queue.popleft())
                 if not self._active or self._virtual or (self._behind and len(self._queue) < WINDOW // 2):
                     self._ping()
@@ -142,7 +149,9 @@ class Scheduler:
             now = self.engine.clock.now()
             if self._behind and len(self._queue) < WINDOW // 2:
                 continue
-            with anyio.move_on_after(None if self._next_due is None else max(self._next_due - now, 0) / 1000):
+            full = len(self._queue) >= WINDOW  # then a time that has come waits too, until there is room
+            left = None if self._next_due is None or full else min(max(self._next_due - now, 0), LONGEST_WAIT) / 1000
+            with anyio.move_on_after(left):
                 await changed.wait()
                 await anyio.lowlevel.checkpoint()
 
@@ -151,7 +160,10 @@ class Scheduler:
         now = self.engine.clock.now()
         due = self._next_due is not None and self._next_due <= now
         room = WINDOW - len(self._queue)
-        if room <= 0 or not (due or self._behind or not self._asked):
+        if room <= 0:
+            self._behind = self._behind or due  # when there is room again
+            return
+        if not (due or self._behind or not self._asked):
             return
         self._asked, self._behind, self._next_due = True, False, None
         known = frozenset(cell.task.id for cell in self._active)
@@ -166,6 +178,8 @@ class Scheduler:
         next_due = await self.engine.store.next_due()
         if next_due is not None:
             self.rests(next_due)
+        if not self._behind and not self._active:
+            self._ping()  # whoever waits for quiet looked before this was known
 
     # ── waiting until nothing happens ───────────────────────────────────────────────────────────────────────────
 
@@ -189,8 +203,9 @@ class Scheduler:
         while True:
             while self._active or self._behind or not self._asked:
                 await self._changed.wait()
-            self._next_due = await self.engine.store.next_due()  # who waited for the time it had may be done by now
-            if self._next_due is None and not self._active:
+            self._asked = False  # what is due this very moment is ready, not waited for
+            await self.collect()
+            if self._next_due is None and not self._active and not self._behind:
                 return
             await self._changed.wait()
 

@@ -8,6 +8,7 @@ from typing import Any
 from aloma_py.clock import Clock, VirtualClock
 from aloma_py.connect.connector import Connector, Registry
 from aloma_py.engine import Engine, Watcher
+from aloma_py.errors import InputError
 from aloma_py.intake import new_task
 from aloma_py.models import Json, Limits, Millis
 from aloma_py.outcome import Outcome, read_outcome
@@ -47,6 +48,12 @@ class Workspace:
         self.config = dict(config or {})
         self.limits = limits or Limits()
         self.connectors = tuple(connectors)
+        for connector in self.connectors:
+            if not isinstance(getattr(connector, "namespace", None), str):
+                raise InputError(
+                    f"{connector!r} is no connector: one has namespace, methods, default, recorded and call (see "
+                    "aloma_py.connect.connector.Connector)"
+                )
         sources = list(steps) if isinstance(steps, (list, tuple)) else [steps]
         self.step_set: StepSet = load_steps(sources, libraries=libraries)
 

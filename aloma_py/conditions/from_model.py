@@ -9,7 +9,7 @@ understood there derives nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
@@ -128,10 +128,22 @@ class _Schemas:
 
 
 def _checker(model: type[BaseModel], root: _Schemas) -> Callable[[Json], BaseModel]:
-    """Validation in strict mode with the meaning it has for JSON: a date or an enum may come as text."""
+    """Validation in strict mode with the meaning it has for JSON: a date or an enum may come as text.
+
+    Other members are free (SPEC §2), also where the model is used elsewhere to forbid them.
+    """
+    extra: Literal["ignore"] | None = "ignore" if _forbids_members({"one": root.top, **root.named}) else None
     if root.same_in_python({"one": root.top, "named": list(root.named.values())}):
-        return lambda value: model.model_validate(value, strict=True)
-    return lambda value: model.model_validate_json(jsontext.dumps(value), strict=True)
+        return lambda value: model.model_validate(value, strict=True, extra=extra)
+    return lambda value: model.model_validate_json(jsontext.dumps(value), strict=True, extra=extra)
+
+
+def _forbids_members(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        if schema.get("extra_fields_behavior") == "forbid":
+            return True
+        return any(_forbids_members(one) for key, one in schema.items() if key not in ("metadata", "default"))
+    return isinstance(schema, (list, tuple)) and any(map(_forbids_members, schema))
 
 
 def _by_name(schema: Schema) -> bool:

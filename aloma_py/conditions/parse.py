@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import re
+import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -91,6 +92,12 @@ class Parser:
             return self._object(source, path)
         if isinstance(source, (list, tuple)):
             return Array(tuple(self.pattern(one, (*path, at)) for at, one in enumerate(source)))
+        if isinstance(source, types.GenericAlias):
+            raise ConditionError(
+                f"{source!r} is no pattern; expected {source.__origin__.__name__}, a list of patterns, or a pydantic "
+                "model",
+                path=format_path(path),
+            )
         if callable(source):
             return Predicate(source, function_text(source))
         raise ConditionError(_no_pattern(source), path=format_path(path))

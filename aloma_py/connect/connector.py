@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aloma_py.clock import Clock
-from aloma_py.errors import CallError, suggest
+from aloma_py.errors import NoSuchCall, suggest
 from aloma_py.models import Json
 
 
@@ -63,12 +63,12 @@ class Registry:
         return self._by_namespace.get(namespace)
 
     def find(self, namespace: str, method: str) -> Connector:
-        """The connector that has this method, or :class:`CallError` with the names there are."""
+        """The connector that has this method, or :class:`NoSuchCall` with the names there are."""
         connector = self._by_namespace.get(namespace)
         if connector is None:
             names = ", ".join(sorted(self._by_namespace)) or "none"
             near = suggest(namespace, self._by_namespace) if len(self._by_namespace) > 12 else ""
-            raise CallError(f"there is no connector {namespace!r} in this workspace{near}; there are: {names}")
+            raise NoSuchCall(f"there is no connector {namespace!r} in this workspace{near}; there are: {names}")
         if connector.methods is not None and method not in connector.methods:
-            raise CallError(f"connector {namespace!r} has no method {method!r}{suggest(method, connector.methods)}")
+            raise NoSuchCall(f"connector {namespace!r} has no method {method!r}{suggest(method, connector.methods)}")
         return connector

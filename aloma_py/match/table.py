@@ -29,7 +29,6 @@ class StepTable:
             )
         )
         self.rank_of = {step.name: rank for rank, step in enumerate(self.ranked)}
-        self._enabled_by: dict[int, frozenset[int]] = {}
         self._independent: dict[tuple[int, int], bool] = {}
 
     def __len__(self) -> int:
@@ -60,13 +59,6 @@ class StepTable:
         """What a run of the step may change: what its code writes, and its error."""
         step = self.ranked[rank]
         return step.footprint.writes | {("$errors", step.name)}
-
-    def may_enable(self, rank: int) -> frozenset[int]:
-        """The steps whose condition looks at something that a run of this one may change."""
-        found = self._enabled_by.get(rank)
-        if found is None:
-            found = self._enabled_by[rank] = frozenset(self.looking_at(self.writes(rank)))
-        return found
 
     def independent(self, one: int, other: int) -> bool:
         """Whether neither may write what the other may read or write (Bernstein's conditions, SPEC §3.5)."""

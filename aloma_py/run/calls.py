@@ -77,7 +77,8 @@ class Broker:
             raise
         except Exception as error:
             failure = error if isinstance(error, CallError) else _as_call_error(namespace, method, error)
-            answer = {"message": run.redact(str(failure)), "type": type(error).__name__, "status": failure.status}
+            answer = {"message": run.redact(str(failure)), "type": type(error).__name__, "status": failure.status,
+                      "kinds": [kind.__name__ for kind in type(error).__mro__]}  # fmt: skip
         if connector.recorded:
             outcome: Literal["returned", "raised"] = "raised" if failure else "returned"
             await self._record(
@@ -92,7 +93,7 @@ class Broker:
 
 def _again(kept: Call) -> Json:
     if kept.outcome == "raised":
-        raise CallError(kept.answer["message"], kept.answer.get("status"))
+        raise CallError(kept.answer["message"], kept.answer.get("status"), kept.answer.get("kinds", ()))
     return kept.answer
 
 

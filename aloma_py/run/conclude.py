@@ -81,7 +81,8 @@ def conclude(
         task=new,
         stash=new_stash,
         entries=entries,
-        changed={change.path for changes in kept for change in changes},
+        changed={change.path for changes in kept for change in changes}
+        | ({("$errors",)} if ("$errors" in data) != ("$errors" in base) else set()),
         effects=good,
         audit=tuple(entry for _, effects in good for entry in effects.audit),
         visualizations=tuple(picture for _, effects in good for picture in effects.visualizations),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import anyio
 
@@ -26,6 +26,9 @@ from aloma_py.run.stash import redact, secret_texts
 from aloma_py.steps.definition import StepDefinition
 from aloma_py.store.protocol import WorkspaceStore
 
+THREADS: Final = 256
+"""How many ``def`` steps run at once."""
+
 
 @dataclass(slots=True)
 class Services:
@@ -37,6 +40,8 @@ class Services:
     libraries: Any
     config: Mapping[str, Any]
     limits: Limits
+    # As many as there may be tasks at work: who has to wait for a thread would use up its time limit.
+    threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
 
 
 class TaskData(Data):
@@ -77,6 +82,7 @@ class RunContext:
         self.calls: Calls
         self.scope: anyio.CancelScope | None = None  # around the code, while it runs
         self.interrupted = False
+        self.outdated = False  # it had to wait for its turn, and the task has changed meanwhile
         self._closed = False
         run_calls.redact = self.redact
         self._into: list[tuple[str, str, Any]] = []
@@ -112,14 +118,18 @@ class RunContext:
         """A value of the workspace's environment, the run's own copy; ``None`` where there is none of that name."""
         return to_data(self.services.config.get(name))
 
+    def begin(self, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Begin a call for the step's code; refused once the run has ended."""
+        self.open_effects()
+        return self.calls.start(what, work)
+
     def invoke(self, namespace: str, method: str, arguments: Json, into: str | None) -> Any:
         """Make a connector call for the step's code."""
-        self.open_effects()
 
         async def work() -> Any:
             return for_code(namespace, await self.services.broker.call(self.run_calls, namespace, method, arguments))
 
-        answer = self.calls.start(f"connectors.{namespace}.{method}", work)
+        answer = self.begin(f"connectors.{namespace}.{method}", work)
         if into is not None:
             self._into.append((into, method, answer))
         return answer

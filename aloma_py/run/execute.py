@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from aloma_py.run.effects import Effects
 from aloma_py.run.pending import Calls, Stopwatch
 from aloma_py.run.plain import plain
 from aloma_py.run.stash import redact
+from aloma_py.store.stash import type_name
 
 LONGEST_TEXT = 8_000
 """How many characters of an error's message, and of its stack, are kept."""
@@ -59,6 +61,11 @@ async def execute(context: RunContext) -> RunResult:
         raised = RunError("the step's code cancelled itself: it raised a cancellation that nobody had asked for")
     except SystemExit as error:
         raised = RunError(f"the step called exit({error.code!r}); use task.complete() or return")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what an extension module may raise to end the process ends the run only
+        raised = RunError(f"the step raised {type(error).__name__}: {error}")
+        raised.__cause__ = error
     finally:
         current_run.reset(token)
         context.close()
@@ -112,7 +119,9 @@ async def _call(context: RunContext) -> None:
     arguments = context.arguments()
     with watch.scope:
         if not step.is_async:
-            await anyio.to_thread.run_sync(lambda: step.function(**arguments), abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(
+                lambda: _in_thread(step.function, arguments), abandon_on_cancel=True, limiter=context.services.threads
+            )
         elif _may_call(step.parameters):
             try:
                 async with context.calls:
@@ -126,6 +135,14 @@ async def _call(context: RunContext) -> None:
     # Whoever interrupted a run drops its result.
     if watch.scope.cancelled_caught and not context.interrupted:
         raise StepTimeout(f"step {step.name!r} ran longer than its time limit of {limit} ms")
+
+
+def _in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Run a ``def`` step. Nobody presses Ctrl-C in its thread: if it raises that, the step did."""
+    try:
+        function(**arguments)
+    except KeyboardInterrupt as error:
+        raise RunError("the step raised KeyboardInterrupt") from error
 
 
 def _may_call(parameters: Any) -> bool:
@@ -154,8 +171,11 @@ def _changes(context: RunContext) -> tuple[Change, ...]:
     """What the code changed, checked: JSON, not too deep, not too large."""
     limits = context.limits
     after = plain(dict(context.data), max_depth=limits.max_depth)
-    if "$stash" in after and not after["$stash"]:
-        del after["$stash"]
+    if "$stash" in after:
+        if not isinstance(after["$stash"], dict):
+            raise ResultError(f"data.$stash must be an object of confidential values, not {type_name(after['$stash'])}")
+        if not after["$stash"]:
+            del after["$stash"]
     changes = diff(context.before, after)
     if changes:
         text = jsontext.dumps(after)

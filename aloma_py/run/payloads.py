@@ -42,7 +42,7 @@ class FileHandle:
         """Keep text, bytes or a JSON value under a name, in place of what was there. Awaited in ``async`` steps."""
         context = self._context
         packed = pack(content)
-        return context.calls.start(
+        return context.begin(
             f"file.write({name!r})",
             lambda: context.services.store.write_file(str(name), packed, context.services.clock.now()),
         )
@@ -54,7 +54,7 @@ class FileHandle:
         async def work() -> Any:
             return unpack(await context.services.store.read_file(str(name)))
 
-        return context.calls.start(f"file.read({name!r})", work)
+        return context.begin(f"file.read({name!r})", work)
 
 
 class BlobHandle:
@@ -84,7 +84,7 @@ class BlobHandle:
             await context.services.store.put_blob(record)
             return record.id
 
-        return context.calls.start("blob.create", work)
+        return context.begin("blob.create", work)
 
     def get(self, blob_id: str) -> Any:
         """``{id, name, mimetype, size, …}`` of a blob, without its content."""
@@ -94,7 +94,7 @@ class BlobHandle:
             about = {"id": blob.id, "name": blob.name, "mimetype": blob.mimetype, "size": len(blob.content) - 1}
             return {**(blob.meta or {}), **about}
 
-        return self._context.calls.start("blob.get", describe)
+        return self._context.begin("blob.get", describe)
 
     def get_content(self, blob_id: str) -> Any:
         """A blob's content: text and bytes as they were, a JSON value as its text."""
@@ -103,6 +103,6 @@ class BlobHandle:
             value = unpack((await self._context.services.store.get_blob(blob_id)).content)
             return value if isinstance(value, (str, bytes)) else jsontext.dumps(value)
 
-        return self._context.calls.start("blob.getContent", content)
+        return self._context.begin("blob.getContent", content)
 
     getContent = get_content

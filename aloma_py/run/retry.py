@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from aloma_py.errors import CallError
+from aloma_py.errors import CallError, InputError, NoSuchCall, ResultError
 from aloma_py.models import Millis
 from aloma_py.steps.definition import StepDefinition
+
+HOPELESS = (InputError, NoSuchCall, ResultError)
+"""Errors that would be the same the next time; tried again only where ``retry_on`` asks for it."""
 
 
 def retry_delay(step: StepDefinition, error: BaseException, attempt: int, chance: float) -> Millis | None:
@@ -21,9 +24,9 @@ def retry_delay(step: StepDefinition, error: BaseException, attempt: int, chance
 
 def _wanted(step: StepDefinition, error: BaseException) -> bool:
     if not step.retry_on:
-        return True
+        return not isinstance(error, HOPELESS)
     status = getattr(error, "status", None) if isinstance(error, CallError) else None
-    names = {kind.__name__ for kind in type(error).__mro__}
+    names = {kind.__name__ for kind in type(error).__mro__} | set(getattr(error, "kinds", ()))
     cause = error.__cause__
     if cause is not None:  # a connector's own error arrives wrapped in a CallError
         names |= {kind.__name__ for kind in type(cause).__mro__}

@@ -65,8 +65,8 @@ class WorkspaceStore(Protocol):
 
     async def visualizations(self, task_id: str) -> builtins.list[Visualization]: ...
 
-    async def calls(self, task_id: str) -> builtins.list[Call]:
-        """All recorded calls of the task, in the order made."""
+    async def calls(self, task_id: str, step: str | None = None, ordinal: int | None = None) -> builtins.list[Call]:
+        """The recorded calls of the task, in the order made; with ``step`` and ``ordinal`` only those of that run."""
 
     async def children(self, task_id: str) -> builtins.list[Task]:
         """The task's subtasks, in the order made."""

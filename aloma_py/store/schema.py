@@ -97,7 +97,7 @@ CREATE TABLE call (
     arguments TEXT NOT NULL,              -- JSON
     answer TEXT NOT NULL                  -- JSON
 );
-CREATE INDEX call_task ON call (task);
+CREATE INDEX call_run ON call (task, step, ordinal);
 
 CREATE TABLE audit (
     no INTEGER PRIMARY KEY,

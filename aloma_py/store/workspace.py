@@ -165,8 +165,13 @@ class SQLiteWorkspaceStore:
         sql = _around("visualization", "at", "type", "name", "data", "options")
         return [records.read_visualization(row) for row in self._all(sql, (task_id, self.workspace))]
 
-    async def calls(self, task_id: str) -> builtins.list[Call]:
-        return [records.read_call(row) for row in self._all(_around("call", *CALL_COLUMNS), (task_id, self.workspace))]
+    async def calls(self, task_id: str, step: str | None = None, ordinal: int | None = None) -> builtins.list[Call]:
+        if step is None:
+            rows = self._all(_around("call", *CALL_COLUMNS), (task_id, self.workspace))
+        else:
+            sql = _around("call", *CALL_COLUMNS, only="call.step = ? AND call.ordinal = ?")
+            rows = self._all(sql, (task_id, self.workspace, step, ordinal))
+        return [records.read_call(row) for row in rows]
 
     async def children(self, task_id: str) -> builtins.list[Task]:
         sql = TASK_SELECT + "WHERE task.parent = ? AND task.workspace = ? ORDER BY task.no"
@@ -269,12 +274,12 @@ class SQLiteWorkspaceStore:
         return self._one(TASK_SELECT + "WHERE task.id = ?", (ids[0],)) if ids else None
 
 
-def _around(table: str, *columns: str) -> str:
-    """The rows around a task, in the order made: the task's id and the workspace are to be given."""
+def _around(table: str, *columns: str, only: str = "TRUE") -> str:
+    """The rows around a task, in the order made: give the task's id, the workspace, and what ``only`` asks for."""
     wanted = ", ".join(f"{table}.{name}" for name in columns)
     return (
         f"SELECT {wanted} FROM {table} JOIN task ON task.id = {table}.task "
-        f"WHERE {table}.task = ? AND task.workspace = ? ORDER BY {table}.no"
+        f"WHERE {table}.task = ? AND task.workspace = ? AND {only} ORDER BY {table}.no"
     )
 
 

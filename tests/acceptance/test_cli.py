@@ -363,6 +363,10 @@ def test_the_log_can_be_lines_of_json(place: Installation) -> None:
     assert (ended["level"], ended["state"]) == ("warning", "attention")
 
 
+def heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("kind", ["async def", "def"])
 def test_ctrl_c_ends_a_run_with_130(place: Installation, kind: str) -> None:
     gate = place.gate()
@@ -372,7 +376,10 @@ def test_ctrl_c_ends_a_run_with_130(place: Installation, kind: str) -> None:
         f'@step(condition={{"gate": str}})\n{kind} wait(data):\n'
         f'    with open(data.gate + ".began", "w"):\n        pass\n    {forever}\n'
     )
-    process = place.start("run", "slow.py", "-d", gate.task)
+    # Whoever runs the tests in the background of a script has Ctrl-C ignored, and so would the command.
+    process = place.start(
+        "run", "slow.py", "-d", gate.task, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     gate.wait()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE)

@@ -149,6 +149,9 @@ def _call_unknown(walker: Walker, call: Call, callee: Value) -> Value:
         walker.memory.cannot_follow(
             call.node, call.scope, f"data is handed to {call.shown}, whose code is not followed"
         )
+    for atom in walker.memory.reach(call.everything):
+        if isinstance(atom, Site) and atom in walker.memory.keys:
+            walker.memory.name_keys(atom, None)  # it may put members into what it is given
     return OPAQUE
 
 
@@ -216,7 +219,13 @@ def _makes_fresh(factory: Value) -> bool:
 def _call_functions(walker: Walker, call: Call, elements: Value, name: str | None = None) -> Value:
     """Functions among the arguments are called with what is in the others (``sorted(x, key=f)``)."""
     results: Value = NOTHING
-    inner = Call(call.node, call.scope, Arguments((), {}, elements), elements)
+    deeper = elements | walker.memory.elements(elements)  # starmap opens what it is given once more
+    inner = Call(call.node, call.scope, Arguments((), {}, deeper), deeper)
+    for atom in _called(call, name):
+        if isinstance(atom, Outer) and callable(atom.value):
+            results |= call_atom(walker, inner, atom)
+        elif not isinstance(atom, (Func, Role)) and atom is not Plain.SCALAR and walker.memory.tracked(call.everything):
+            walker.memory.cannot_follow(call.node, call.scope, f"what {call.shown} calls is not followed")
     for atom in call.everything:
         if isinstance(atom, Func) or (isinstance(atom, Outer) and (name is None or name in names.CALLING)):
             if isinstance(atom, Outer) and not callable(atom.value):
@@ -225,6 +234,17 @@ def _call_functions(walker: Walker, call: Call, elements: Value, name: str | Non
         elif isinstance(atom, Role) and atom.sensitive and "." in atom.name:
             walker.memory.cannot_follow(call.node, call.scope, f"{atom.name} is handed to {call.shown}")
     return results
+
+
+def _called(call: Call, name: str | None) -> Value:
+    """What stands where a function is wanted: it is called, whatever it is."""
+    arguments = call.arguments
+    found = [arguments.named.get(word, NOTHING) for word in ("key", "func", "function", "object_hook")]
+    if name in names.CALLS_FIRST or (name == "builtins.iter" and len(arguments.positional) == 2):
+        found += arguments.positional[:1]
+    elif name in names.CALLS_SECOND:
+        found += arguments.positional[1:2]
+    return join(found)
 
 
 def _attribute(walker: Walker, call: Call, name: str) -> Value:

@@ -95,6 +95,8 @@ def call_on_object(walker: Walker, call: Call, site: Site, name: str) -> Value:
     """A method of an object that the code made: it may keep what it is given, and give what it holds."""
     memory = walker.memory
     memory.read(call.everything)
+    if name in ("send", "asend", "athrow", "throw") and memory.tracked(call.everything):
+        memory.cannot_follow(call.node, call.scope, "data is handed to a generator that waits")
     inside = memory.elements(call.everything)
     memory.put(site, call.everything | inside | memory.elements(inside))
     if memory.keys.get(site) is not None and name in ("update", "setdefault", "__setitem__"):

@@ -57,6 +57,13 @@ CALLING: Final = frozenset(
 )
 """Of these, the ones that call a function they are given with what is in their other arguments."""
 
+CALLS_FIRST: Final = frozenset(
+    {"builtins.map", "builtins.filter", "functools.reduce"}
+    | {f"itertools.{name}" for name in ("starmap", "takewhile", "dropwhile", "filterfalse")}
+)
+CALLS_SECOND: Final = frozenset({"itertools.groupby", "itertools.accumulate"})
+"""Where the function stands that they call with what is in their other arguments."""
+
 ATTRIBUTES: Final = frozenset(f"builtins.{name}" for name in ("getattr", "hasattr", "setattr", "delattr"))
 
 READERS: Final = frozenset(

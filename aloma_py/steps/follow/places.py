@@ -30,6 +30,7 @@ from aloma_py.steps.follow.values import (
 if TYPE_CHECKING:
     from aloma_py.steps.follow.walker import Walker
 
+KEEPING = frozenset({"add", "append", "appendleft", "extend", "insert", "send", "setdefault", "update", "get", "pop"})
 COMPUTED = "which member of the data this is cannot be told"
 SPECIAL = "it goes around the members of the data"
 EMPTIED = "removing a member of the data itself may leave the task without data, which ends it"
@@ -53,7 +54,9 @@ def _get(walker: Walker, atom: Atom, name: str | None, node: ast.AST, scope: Sco
             memory.touched.add(found.path)
             return frozenset({found})
         case Site():
-            return memory.elements(frozenset({atom}))
+            inside = memory.elements(frozenset({atom}))
+            # The attribute may be a bound method that puts what it is called with into the object.
+            return inside | OPAQUE if name in KEEPING and isinstance(node, ast.Attribute) else inside
         case Role():
             if name is not None and name.startswith("_") and isinstance(node, ast.Attribute):
                 memory.cannot_follow(node, scope, f"it goes behind {atom.root!r}")

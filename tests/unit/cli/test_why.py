@@ -187,7 +187,7 @@ def test_a_disabled_step_says_so() -> None:
     found = ask([later, disabled], {"state": "new"}, "disabled")
     assert found.sentences == (
         "The step is disabled (enabled=False), so it is not matched at all.",
-        "It would match now.",
+        "It would match now, were it enabled.",
     )
 
 
