@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
+import anyio.from_thread
 
 from aloma_py.changes import copy_json
 from aloma_py.clock import Clock
@@ -20,7 +21,7 @@ from aloma_py.run.graph import Graph
 from aloma_py.run.handles import AuditHandle, StepHandle, TaskHandle, UserHandle
 from aloma_py.run.mapper import mapper
 from aloma_py.run.payloads import BlobHandle, FileHandle
-from aloma_py.run.pending import Calls, Pending
+from aloma_py.run.pending import Calls, Pending, Stopwatch
 from aloma_py.run.runlog import RunLog
 from aloma_py.run.stash import redact, secret_texts
 from aloma_py.steps.definition import StepDefinition
@@ -81,6 +82,7 @@ class RunContext:
         self.log = RunLog(services.clock, services.limits)
         self.calls: Calls
         self.scope: anyio.CancelScope | None = None  # around the code, while it runs
+        self.watch: Stopwatch | None = None  # its time limit
         self.interrupted = False
         self.outdated = False  # it had to wait for its turn, and the task has changed meanwhile
         self._closed = False
@@ -107,6 +109,15 @@ class RunContext:
         """The code has ended. No reference may lead back here, so that the memory is free at once."""
         self._closed = True
         self.run_calls.redact = lambda value: value
+
+    def suspend_limit(self) -> None:
+        """Let the code take as long as it likes, for a debugger. Called by the code itself, from whichever thread."""
+        if self.watch is None:
+            return
+        if self.step.is_async:
+            self.watch.suspend()
+        else:
+            anyio.from_thread.run_sync(self.watch.suspend)
 
     def interrupt(self) -> None:
         """Stop the code; nothing of the run is kept. One that has not begun yet does not begin."""

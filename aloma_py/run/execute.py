@@ -115,7 +115,7 @@ async def _call(context: RunContext) -> None:
         return
     watch = Stopwatch(None if sys.gettrace() is not None and not _is_coverage() else limit / 1000)
     context.calls = Calls(in_thread=not step.is_async, watch=watch)
-    context.scope = watch.scope
+    context.scope, context.watch = watch.scope, watch
     arguments = context.arguments()
     with watch.scope:
         if not step.is_async:

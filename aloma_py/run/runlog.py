@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -104,6 +105,24 @@ class _Redirect:
         return getattr(self.stream, name)
 
 
+def _debugger_on(stream: IO[str]) -> Callable[..., Any]:
+    """What ``breakpoint()`` does in a run's code: pdb talks to the terminal, not to the log, and has no time limit."""
+
+    def breakpoint_hook(*arguments: Any, **named: Any) -> Any:
+        run = current_run.get()
+        if run is None or os.environ.get("PYTHONBREAKPOINT"):
+            return sys.__breakpointhook__(*arguments, **named)
+        suspend: Any = getattr(run, "suspend_limit", None)
+        if suspend is not None:
+            suspend()
+        import pdb  # nothing that every command needs to load
+
+        pdb.Pdb(stdout=stream).set_trace(sys._getframe(1))
+        return None
+
+    return breakpoint_hook
+
+
 _guard = threading.Lock()
 _users = 0
 
@@ -114,6 +133,8 @@ def capture_prints() -> Iterator[None]:
     global _users
     with _guard:
         if not isinstance(sys.stdout, _Redirect):
+            if sys.breakpointhook is sys.__breakpointhook__:  # else somebody, such as pytest, has a better one
+                sys.breakpointhook = _debugger_on(sys.stdout)
             sys.stdout = _Redirect(sys.stdout)
         redirect: Any = sys.stdout
         _users += 1
@@ -124,3 +145,5 @@ def capture_prints() -> Iterator[None]:
             _users -= 1
             if _users == 0 and sys.stdout is redirect:
                 sys.stdout = redirect.stream
+                if getattr(sys.breakpointhook, "__module__", None) == __name__:
+                    sys.breakpointhook = sys.__breakpointhook__
