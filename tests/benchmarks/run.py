@@ -66,8 +66,10 @@ def main() -> None:
 
     console.print(table_of_matching(bench_matching()))
 
-    grown = anyio.run(partial(parked_memory, PARKED), backend_options=UVLOOP)
-    console.print(f"\n{PARKED:,} parked tasks in the store: the engine's memory grows by {grown:.1f} MB")
+    empty, full = anyio.run(partial(parked_memory, PARKED), backend_options=UVLOOP)
+    console.print(
+        f"\nan engine's process with {PARKED:,} parked tasks in the store: {full:.0f} MB, with an empty store {empty:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ returned, and as finished when the commit of its end has: both are on disk then.
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ import anyio
 import psutil
 
 from aloma_py import Workspace, step
+from aloma_py.clock import SystemClock
 from aloma_py.intake import new_task
 from aloma_py.models import Limits, Task
 from aloma_py.scheduler import Scheduler
@@ -146,33 +147,42 @@ async def measure(
     )
 
 
-async def parked_memory(tasks: int) -> float:
-    """How many MB the engine grows by while the store holds so many parked tasks."""
-    workspace = Workspace("bench", tiny_steps(threads=False))
-    process = psutil.Process(os.getpid())
+async def parked_memory(tasks: int) -> tuple[float, float]:
+    """MB of memory of an engine in a process of its own: with an empty store, and with so many parked tasks in it."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bench.db"
-        async with SQLiteStore(path) as store:
+        empty, full = Path(folder) / "empty.db", Path(folder) / "full.db"
+        async with SQLiteStore(empty):
+            pass
+        async with SQLiteStore(full) as store:
             handle = store.workspace("bench")
-            now = workspace.engine(handle).clock.now()
+            now = SystemClock().now()
             for start in range(0, tasks, 1000):
-                batch = [
-                    new_task(
-                        "bench", f"order {n}", order(n), via=None, now=now, due_at=now + 86_400_000, limits=Limits()
-                    )
-                    for n in range(start, min(start + 1000, tasks))
-                ]
-                await handle.accept(batch)
-        before = process.memory_info().rss
-        async with SQLiteStore(path) as store:
-            scheduler = Scheduler(workspace.engine(store.workspace("bench")))
-            async with scheduler.running():
-                await scheduler.collect()
-                return (process.memory_info().rss - before) / 1024 / 1024
+                numbers = range(start, min(start + 1000, tasks))
+                await handle.accept([parked_order(n, now) for n in numbers])
+        return await memory_of(empty), await memory_of(full)
+
+
+def parked_order(n: int, now: int) -> Task:
+    """A task that is due tomorrow."""
+    return new_task("bench", f"order {n}", order(n), via=None, now=now, due_at=now + 86_400_000, limits=Limits())
+
+
+async def memory_of(store: Path) -> float:
+    """MB of a process that has opened the store, started its scheduler and looked for what is due."""
+    done = await anyio.run_process([sys.executable, __file__, str(store)])
+    return float(done.stdout)
+
+
+async def stand_by(path: Path) -> None:
+    """What that process does."""
+    workspace = Workspace("bench", tiny_steps(threads=False))
+    async with SQLiteStore(path) as store:
+        scheduler = Scheduler(workspace.engine(store.workspace("bench")))
+        async with scheduler.running():
+            await scheduler.collect()
+            await store.workspace("bench").counts()
+            print(psutil.Process().memory_info().rss / 1024 / 1024)
 
 
 if __name__ == "__main__":
-    backend = {"backend_options": {"use_uvloop": True}}
-    print(anyio.run(lambda: measure(5000, 200), **backend))
-    print(anyio.run(lambda: measure(3000, 100, threads=True), **backend))
-    print("parked", anyio.run(lambda: parked_memory(20_000), **backend))
+    anyio.run(stand_by, Path(sys.argv[1]))
