@@ -29,8 +29,9 @@ def parse_duration(value: Any, what: str) -> Millis:
         millis = value / timedelta(milliseconds=1)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         millis = value
-    elif isinstance(value, str) and _WHOLE.fullmatch(value):
-        millis = sum(float(number) * UNITS[unit] for number, unit in _PART.findall(value))
+    elif isinstance(value, str) and _WHOLE.fullmatch(value.strip().removeprefix("-")):
+        sign = -1 if value.strip().startswith("-") else 1
+        millis = sign * sum(float(number) * UNITS[unit] for number, unit in _PART.findall(value))
     if millis is None or not math.isfinite(millis):
         raise InputError(
             f'{what} must be a duration: a number of milliseconds, a timedelta, or text such as "200ms", "30s", "5m", '

@@ -145,9 +145,23 @@ class StaleTask(StoreError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like ``name``, or ``None`` if none is near."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """The known name that is most like ``name``, or ``None`` if none is near.
+
+    The other number of the same word comes first (``retry`` for ``retries``), then the one name that begins with it.
+    """
+    names = sorted(set(known))
+    same = [other for other in names if other in _numbers(name) or name in _numbers(other)]
+    longer = [other for other in names if other.startswith(name)] if len(name) >= 3 else []
+    for certain in (same, longer):
+        if len(certain) == 1:
+            return certain[0]
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def _numbers(word: str) -> tuple[str, ...]:
+    """The plurals that a word may have."""
+    return (f"{word}s", f"{word}es", f"{word[:-1]}ies") if word.endswith("y") else (f"{word}s", f"{word}es")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 import anyio.abc
@@ -20,6 +20,8 @@ from aloma_py.settings import Settings
 from aloma_py.store.sqlite import SQLiteStore
 
 T = TypeVar("T")
+
+_ENDED: Final = "the server ended before it had answered; what was asked may or may not be done"
 
 
 class Client(Protocol):
@@ -60,17 +62,18 @@ class RemoteClient:
 
     async def follow(self, **arguments: Json) -> AsyncGenerator[Any, None]:
         await self._ask("follow", arguments)
-        while "item" in (answer := await self._read()):
+        while "item" in (answer := await self._read("the server ended; the task goes on when the store is served next")):
             yield answer["item"]
 
     async def _ask(self, name: str, arguments: dict[str, Json]) -> None:
         await self._stream.send(wire.line({"workspace": self._workspace, "op": name, "args": arguments}))
 
-    async def _read(self) -> dict[str, Any]:
+    async def _read(self, ended: str = _ENDED) -> dict[str, Any]:
+        """The next answer; raises what it says, and :class:`StoreError` with the text ``ended`` where none comes."""
         try:
             text = await self._buffered.receive_until(b"\n", wire.MAX_ANSWER)
         except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
-            raise StoreError("the server ended before it had answered; what was asked may or may not be done") from None
+            raise StoreError(ended) from None
         answer: dict[str, Any] = jsontext.loads(text)
         if "error" in answer:
             raise wire.error_from_json(answer["error"])

@@ -129,6 +129,11 @@ def duration(millis: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def counted(count: int, one: str, several: str) -> str:
+    """A number with its word: ``1 entry``, ``2 entries``."""
+    return f"{count} {one if count == 1 else several}"
+
+
 def read_iso(text: str) -> Millis:
     """The milliseconds of a UTC time as the operations write it."""
     return round(datetime.datetime.fromisoformat(text).timestamp() * 1000)

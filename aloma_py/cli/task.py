@@ -7,10 +7,13 @@ import time
 from typing import Any
 
 import rich_click as click
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from aloma_py.cli import client, output
 from aloma_py.cli.options import CommandGroup, Common, data_options, pass_common, read_data, steps_option
-from aloma_py.cli.timeline import Timeline, chosen, rest_line
+from aloma_py.cli.timeline import Timeline, check_chosen, chosen, rest_line
 from aloma_py.errors import InputError
 from aloma_py.operations import limits_of
 
@@ -65,19 +68,34 @@ def list_(
     if not found:
         out.print(output.styled("no tasks" if not (words or name or tag or search) else "no tasks fit", "dim"))
         return
-    narrow = out.width < 90
-    made = output.table("id", "name", "state", "changed", *(() if narrow else ("reason",)))
-    made.columns[0].no_wrap = made.columns[2].no_wrap = True
-    if not narrow:
-        made.columns[3].no_wrap = True
-    now = _now()
-    for one in found:
-        age = output.duration(max(now - output.read_iso(one["updated_at"]), 0)) + " ago"
-        row: list[Any] = [output.styled(one["id"]), output.styled(one["name"]), output.state_text(one["state"]), age]
-        made.add_row(*row, *(() if narrow else (output.styled(output.one_line(one["reason"] or ""), "dim"),)))
-    output.print_table(out, made)
+    (_print_list if out.width < 90 else _print_table)(out, found)
     if len(found) == limit:
         out.print(output.styled(f"the newest {limit}; more with --limit", "dim"))
+
+
+def _print_table(out: Console, found: list[dict[str, Any]]) -> None:
+    """A task a line."""
+    made = output.table("id", "name", "state", "changed", "reason")
+    for column in (0, 2, 3):
+        made.columns[column].no_wrap = True
+    for one in found:
+        made.add_row(*_cells(one), output.styled(output.one_line(one["reason"] or ""), "dim"))
+    output.print_table(out, made)
+
+
+def _print_list(out: Console, found: list[dict[str, Any]]) -> None:
+    """A task in two or three lines, where a table of all that there is to say would be too narrow to read."""
+    for one in found:
+        id, name, state, changed = _cells(one)
+        out.print(Text.assemble(id, "  ", state, "  ", changed), overflow="fold")
+        for text in (name, output.styled(output.one_line(one["reason"] or ""), "dim")):
+            if text:
+                out.print(Padding(text, (0, 0, 0, 2)), overflow="fold")
+
+
+def _cells(one: dict[str, Any]) -> tuple[Text, Text, Text, Text]:
+    changed = f"{output.duration(max(_now() - output.read_iso(one['updated_at']), 0))} ago"
+    return output.styled(one["id"]), output.styled(one["name"]), output.state_text(one["state"]), Text(changed)
 
 
 @task.command()
@@ -105,7 +123,7 @@ def show(common: Common, id: str, data_only: bool) -> None:
                 ("changed", found["updated_at"]),
                 ("expires", found["expires_at"]),
                 ("from", " ".join(str(via[part]) for part in ("type", "name", "id") if via.get(part))),
-                ("history", f"{found['history_entries']} entries (aloma-py task log {found['id']})"),
+                ("history", f"{output.counted(found['history_entries'], 'entry', 'entries')} (aloma-py task log {found['id']})"),
                 ("calls", len(found["calls"]) or None),
                 *(("error", output.one_line(f"{step}: {_message(error)}")) for step, error in _items(errors)),
                 *(("subtask", f"{child['id']}  {child['name']}  {child['state']}") for child in found["subtasks"]),
@@ -145,8 +163,12 @@ def log(common: Common, id: str, changes: bool, logs: bool, step: str | None, fo
     async def work() -> None:
         timeline: Timeline | None = None
         task: dict[str, Any] = {}
+        seen: list[dict[str, Any]] = []
         async with client.connect(common.settings, "follow") as connection:
             async for task, entries in _pieces(connection, id, follow):
+                seen += entries
+                if not follow:  # a follower waits for what may still come
+                    check_chosen(seen, step, id)
                 wanted = chosen(entries, step)
                 if common.as_json and follow:
                     for entry in wanted:
@@ -159,6 +181,7 @@ def log(common: Common, id: str, changes: bool, logs: bool, step: str | None, fo
                     )
                     timeline.show(wanted)
                 sys.stdout.flush()
+        check_chosen(seen, step, id)
         if not common.as_json:
             out.print(rest_line(task, _now()))
 

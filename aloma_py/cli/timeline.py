@@ -11,6 +11,7 @@ from rich.text import Text
 
 from aloma_py.changes import describe_dict
 from aloma_py.cli.output import clean, duration, one_line, read_iso, state_text, styled
+from aloma_py.errors import InputError, suggest
 from aloma_py.models import Json, Millis
 
 _MARKS: Final = {"ok": ("✓", "green"), "retry": ("↻", "yellow"), "failed": ("✗", "bold red")}
@@ -104,6 +105,19 @@ def rest_line(task: dict[str, Json], now: Millis | None = None) -> Text:
         left = f" (in {duration(read_iso(due) - now)})" if now is not None and read_iso(due) > now else ""
         parts.append(styled(f", until {due}{left}", "dim"))
     return Text.assemble(*parts)
+
+
+def check_chosen(entries: Sequence[dict[str, Any]], step: str | None, task: str) -> None:
+    """Raise :class:`~aloma_py.errors.InputError` where ``--step`` means none of the task's entries."""
+    if step is None or chosen(entries, step):
+        return
+    if not entries:
+        raise InputError(f"task {task} has no history yet, so --step {step} means nothing in it")
+    if step.isdigit():
+        numbers = [entry["n"] for entry in entries]
+        raise InputError(f"task {task} has no entry {step}; its entries are {min(numbers)} to {max(numbers)}")
+    ran = {entry["step"] for entry in entries if entry["step"]}
+    raise InputError(f"no step {step!r} has run on task {task}{suggest(step, ran)}")
 
 
 def chosen(entries: Sequence[dict[str, Any]], step: str | None) -> list[dict[str, Any]]:

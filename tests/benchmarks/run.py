@@ -68,7 +68,7 @@ def main() -> None:
 
     empty, full = anyio.run(partial(parked_memory, PARKED), backend_options=UVLOOP)
     console.print(
-        f"\nan engine's process with {PARKED:,} parked tasks in the store: {full:.0f} MB, with an empty store {empty:.0f} MB"
+        f"\nmemory of an engine's process: {empty:.0f} MB with an empty store, {full:.0f} MB with {PARKED:,} parked tasks"
     )
 
 
