@@ -62,7 +62,9 @@ class RemoteClient:
 
     async def follow(self, **arguments: Json) -> AsyncGenerator[Any, None]:
         await self._ask("follow", arguments)
-        while "item" in (answer := await self._read("the server ended; the task goes on when the store is served next")):
+        while "item" in (
+            answer := await self._read("the server ended; the task goes on when the store is served next")
+        ):
             yield answer["item"]
 
     async def _ask(self, name: str, arguments: dict[str, Json]) -> None:

@@ -112,7 +112,9 @@ def read_data(data: str | None, file: str | None, limits: Limits | None = None) 
     if file in ("-", "/dev/stdin"):
         raise InputError(f"-f {file}: a .json or .yaml file was expected; -d - reads the data from standard input")
     if data is not None and data.startswith("@"):
-        instead = "-d - reads it from standard input" if data == "@-" else f"-f {data[1:] or 'FILE'} reads it from a file"
+        instead = (
+            "-d - reads it from standard input" if data == "@-" else f"-f {data[1:] or 'FILE'} reads it from a file"
+        )
         raise InputError(f"-d {data}: a JSON object was expected; {instead}")
     if file is not None:
         return read_task_file(Path(file), limits)

@@ -123,7 +123,10 @@ def show(common: Common, id: str, data_only: bool) -> None:
                 ("changed", found["updated_at"]),
                 ("expires", found["expires_at"]),
                 ("from", " ".join(str(via[part]) for part in ("type", "name", "id") if via.get(part))),
-                ("history", f"{output.counted(found['history_entries'], 'entry', 'entries')} (aloma-py task log {found['id']})"),
+                (
+                    "history",
+                    f"{output.counted(found['history_entries'], 'entry', 'entries')} (aloma-py task log {found['id']})",
+                ),
                 ("calls", len(found["calls"]) or None),
                 *(("error", output.one_line(f"{step}: {_message(error)}")) for step, error in _items(errors)),
                 *(("subtask", f"{child['id']}  {child['name']}  {child['state']}") for child in found["subtasks"]),

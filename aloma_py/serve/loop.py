@@ -142,7 +142,11 @@ async def _until_stopped(
         group.cancel_scope.cancel()
     left = scheduler.active
     if left:
-        what = "task was interrupted; it goes on where it was" if left == 1 else "tasks were interrupted; they go on where they were"
+        what = (
+            "task was interrupted; it goes on where it was"
+            if left == 1
+            else "tasks were interrupted; they go on where they were"
+        )
         logger.warning("%d %s when the store is served next", left, what)
     logger.info("stopped")
 

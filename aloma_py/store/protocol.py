@@ -71,9 +71,6 @@ class WorkspaceStore(Protocol):
     async def children(self, task_id: str) -> builtins.list[Task]:
         """The task's subtasks, in the order made."""
 
-    async def open_children(self, task_id: str) -> tuple[int, int]:
-        """How many subtasks have not ended: those with ``wait_for``, and those without it that have ``into``."""
-
     async def delete(self, task_id: str) -> None:
         """Remove the task, its subtasks and everything around them."""
 

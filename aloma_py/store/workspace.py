@@ -177,15 +177,6 @@ class SQLiteWorkspaceStore:
         sql = TASK_SELECT + "WHERE task.parent = ? AND task.workspace = ? ORDER BY task.no"
         return [records.read_task(row) for row in self._all(sql, (task_id, self.workspace))]
 
-    async def open_children(self, task_id: str) -> tuple[int, int]:
-        row = self._one(
-            "SELECT count(*) FILTER (WHERE wait_for), count(*) FILTER (WHERE NOT wait_for AND into_path IS NOT NULL) "
-            "FROM task WHERE parent = ? AND workspace = ? AND state IN ('pending', 'running', 'waiting')",
-            (task_id, self.workspace),
-        )
-        assert row is not None
-        return row[0], row[1]
-
     async def ready(self, now: Millis, limit: int, skip: frozenset[str]) -> builtins.list[Task]:
         self._asked = max(self._asked, now)
         # Questions to the index one by one instead of one with OR: each is answered in order and read no further than

@@ -67,9 +67,8 @@ def main() -> None:
     console.print(table_of_matching(bench_matching()))
 
     empty, full = anyio.run(partial(parked_memory, PARKED), backend_options=UVLOOP)
-    console.print(
-        f"\nmemory of an engine's process: {empty:.0f} MB with an empty store, {full:.0f} MB with {PARKED:,} parked tasks"
-    )
+    console.print(f"\nmemory of an engine's process with an empty store: {empty:.0f} MB")
+    console.print(f"memory of an engine's process with {PARKED:,} parked tasks in the store: {full:.0f} MB")
 
 
 if __name__ == "__main__":
