@@ -198,7 +198,8 @@ async def _maintain(store: SQLiteStore, operations: Operations) -> None:
                 now - round(settings.keep_tasks_days * DAY), now - round(settings.keep_logs_days * DAY)
             )
             if gone:
-                logger.info("purged %s", ", ".join(f"{rows} rows of {table}" for table, rows in sorted(gone.items())))
+                parts = (f"{rows} row{'' if rows == 1 else 's'} of {table}" for table, rows in sorted(gone.items()))
+                logger.info("purged %s", ", ".join(parts))
             await store.fill_search()
         except StoreError as error:
             logger.warning("maintenance was not possible: %s", error)

@@ -8,18 +8,26 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from inspect import get_annotations
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 from ruamel.yaml import YAML
 
+from aloma_py import hookspecs, plugins
 from aloma_py.cli.app import app
+from aloma_py.connect.connector import Connector
+from aloma_py.models import EntryKind
+from aloma_py.run.retry import HOPELESS
 from aloma_py.settings import Settings
 from aloma_py.steps.options import OPTION_NAMES
 from aloma_py.steps.parameters import PARAMETER_NAMES
@@ -120,6 +128,47 @@ def test_the_scenario_of_the_readme_passes(workspace: Path) -> None:
     assert [json.loads(line)["passed"] for line in lines] == [True]
 
 
+@pytest.mark.acceptance
+def test_the_commands_for_tasks_that_last_do_what_they_say(tmp_path: Path) -> None:
+    # Given a checkout, and a server that is started as the README says
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (block,) = [block for block in blocks(README) if block.kind == "sh"]
+    serve, *others, end = [re.sub(r"\s+#.*", "", line) for line in block.text.splitlines()]
+    assert (serve[-2:], end) == (" &", "kill %1")
+    with served(serve[:-2], tmp_path) as server:
+        # When the other commands are typed, one after another
+        printed = ""
+        for line in others:
+            accepted = re.search(r"task-\w+", printed)
+            printed += type_in(line.replace(" ID ", f" {accepted[0]} ") if accepted else line, tmp_path)
+        server.send_signal(signal.SIGTERM)
+        said = server.communicate(timeout=50)[1]
+    # Then the task was accepted, done and shown, and the server ended well
+    assert printed.startswith("accepted task-")
+    assert printed.splitlines()[-1].startswith("done: ")
+    assert server.returncode == 0
+    assert said.endswith("stopped\n")
+
+
+@contextmanager
+def served(line: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The server that the command starts, when it is ready. It has ended when this is left."""
+    name, *arguments = shlex.split(line)
+    assert name == "aloma-py"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "aloma_py.cli", *arguments], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert server.stderr is not None
+        assert "serving workspace" in server.stderr.readline()
+        yield server
+    finally:
+        if server.poll() is None:
+            server.kill()
+        server.communicate()
+
+
 def test_the_readme_says_how_to_test_and_only_targets_that_there_are() -> None:
     said = set(re.findall(r"`make (\w+)`", README.read_text(encoding="utf-8")))
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
@@ -148,6 +197,23 @@ def test_python_blocks_run(block: Block, tmp_path: Path) -> None:
 def test_yaml_and_json_blocks_can_be_read(block: Block) -> None:
     value = json.loads(block.text) if block.kind == "json" else YAML(typ="safe").load(block.text)
     assert value
+
+
+def test_the_connectors_page_names_the_entry_point_group_and_the_hook_there_are() -> None:
+    (block,) = [block for block in blocks(DOCS / "connectors.md") if block.kind == "toml"]
+    assert list(tomllib.loads(block.text)["project"]["entry-points"]) == [plugins.GROUP]
+    assert f"def {hookspecs.register_connectors.__name__}(register):" in page("connectors.md")
+
+
+def test_the_connectors_page_lists_what_a_connector_has_and_what_is_not_tried_again() -> None:
+    text = page("connectors.md")
+    parts = {*get_annotations(Connector), "async call(method, arguments, context)"}
+    assert {name for name in parts if f"| `{name}` |" not in text} == set()
+    assert [error.__name__ for error in HOPELESS if f"(`{error.__name__}`)" not in text] == []
+
+
+def test_the_running_page_has_every_kind_of_entry() -> None:
+    assert set(get_args(EntryKind)) - first_cells(page("running.md")) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -235,6 +301,8 @@ def test_the_pages_name_only_commands_and_options_that_there_are() -> None:
     lines = [line for b in of_kind("console") for line, _ in commands(b)]
     lines += [line.removesuffix("&").partition(" #")[0] for b in of_kind("sh") for line in b.text.splitlines()]
     for line in lines:
+        if line.strip() == "kill %1":  # the shell's own
+            continue
         words = shlex.split(line)
         assert words[0] == "aloma-py", line
         name = words[1] if words[1] in known else " ".join(words[1:3])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
+from rich.console import Console
 
+from aloma_py.cli import output
 from aloma_py.cli.output import clean, duration, size
 
 from .conftest import ORDER, Shell
@@ -117,6 +120,26 @@ def test_lists_are_filtered_with_both_vocabularies(shell: Shell) -> None:
     assert names("--search", "invoice") == ["invoice 1"]
     assert names("--limit", "1") == ["invoice 1"]
     assert "the newest 1; more with --limit" in shell("task", "list", "--limit", "1").stdout
+
+
+def test_a_narrow_terminal_shows_everything_of_each_task_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a task whose reason is longer than 60 columns have room for beside the rest
+    id = shell.json("task", "new", "a name of some length", "-d", "{}")["id"]
+    shell("task", "stop", id)
+    monkeypatch.setattr(output, "console", lambda: Console(file=sys.stdout, width=60))
+    # When tasks are listed there
+    lines = [line.rstrip() for line in shell("task", "list").stdout.splitlines()]
+    # Then nothing is left out
+    assert lines[0].startswith(f"{id}  stopped  ")
+    assert lines[1:] == ["  a name of some length", f"  {shell.json('task', 'show', id)['reason']}"]
+
+
+def test_one_entry_is_not_entries(shell: Shell) -> None:
+    id = shell.json("task", "new", "order", "-d", "{}")["id"]
+    shell("task", "stop", id)
+    assert f"1 entry (aloma-py task log {id})" in shell("task", "show", id).stdout
+    shell("task", "resume", id)
+    assert f"2 entries (aloma-py task log {id})" in shell("task", "show", id).stdout
 
 
 def test_global_options_stand_before_or_after_the_command(shell: Shell) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
+from aloma_py.cli.timeline import check_chosen
+from aloma_py.errors import InputError
 from aloma_py.store.sqlite import SQLiteStore
 
 from .conftest import ORDER, Shell
@@ -30,6 +33,13 @@ from .conftest import ORDER, Shell
             ["run", "steps.py", "-f", "order.json"],
             "the task file order.json cannot be read: No such file or directory",
         ),
+        (["run", "steps.py", "-f", "-"],
+         "-f -: a .json or .yaml file was expected; -d - reads the data from standard input"),
+        (["task", "new", "order", "-f", "/dev/stdin"],
+         "-f /dev/stdin: a .json or .yaml file was expected; -d - reads the data from standard input"),
+        (["run", "steps.py", "-d", "@order.json"],
+         "-d @order.json: a JSON object was expected; -f order.json reads it from a file"),
+        (["run", "steps.py", "-d", "@-"], "-d @-: a JSON object was expected; -d - reads it from standard input"),
         (["run", "steps.py", "-d", "{}", "--config", "KEY"], "--config 'KEY': NAME=VALUE was expected"),
         (["step", "show", "vlidate", "steps.py"], "there is no step 'vlidate'; did you mean 'validate'?"),
         (["step", "check", "steps.py", "-d", "{}", "--step", "shop"], "there is no step 'shop'; did you mean 'ship'?"),
@@ -42,6 +52,7 @@ from .conftest import ORDER, Shell
         (["help", "task", "lug"], "there is no command 'task lug'\nTry 'aloma-py -h' for help."),
         (["serve", "steps.py", "--grace", "soon"], '--grace must be a duration: a number of milliseconds, a timedelta, '
          'or text such as "200ms", "30s", "5m", "2h" or "1d", not \'soon\''),
+        (["serve", "steps.py", "--grace", "-5s"], "--grace must not be negative, but is '-5s'"),
         (["serve"], "the workspace 'default' has no steps yet: say where they are: aloma-py serve PATH…"),
     ],
 )  # fmt: skip
@@ -76,6 +87,32 @@ def test_an_unknown_task_is_told(shell: Shell) -> None:
     shell("task", "new", "order", "-d", "{}")
     assert shell.refused("task", "show", "task-nothing") == "there is no task 'task-nothing'"
     assert shell.refused("task", "resume", "task-nothing") == "there is no task 'task-nothing'"
+
+
+@pytest.mark.parametrize("more", [[], ["--follow"], ["--json"]], ids=str)
+def test_an_entry_or_a_step_that_the_history_does_not_have_is_told(shell: Shell, more: list[str]) -> None:
+    # Given a task that was stopped and resumed
+    id = shell.json("task", "new", "order", "-d", "{}")["id"]
+    nothing = shell.refused("task", "log", id, "--step", "1", "--json")
+    shell("task", "stop", id)
+    shell("task", "resume", id)
+    # Then what is not in its history is a mistake
+    assert nothing == f"task {id} has no history yet, so --step 1 means nothing in it"
+    words = ["task", "log", id, *more, "--step"]
+    if more != ["--follow"]:
+        assert shell.refused(*words, "7") == f"task {id} has no entry 7; its entries are 1 to 2"
+        assert shell.refused(*words, "boo") == f"no step 'boo' has run on task {id}"
+    else:  # a follower prints what there is, and says at the end that nothing was meant
+        assert shell(*words, "boo", status=2).stderr == f"Error: no step 'boo' has run on task {id}\n"
+
+
+def test_a_step_that_has_not_run_names_the_nearest_that_has() -> None:
+    entries: list[dict[str, Any]] = [{"n": 1, "step": "validate"}, {"n": 2, "step": "ship"}, {"n": 3, "step": None}]
+    check_chosen(entries, "ship", "task-1")
+    check_chosen(entries, "3", "task-1")
+    with pytest.raises(InputError) as caught:
+        check_chosen(entries, "shop", "task-1")
+    assert str(caught.value) == "no step 'shop' has run on task task-1; did you mean 'ship'?"
 
 
 @pytest.mark.parametrize("words", [["list"], ["new", "order", "-d", "{}"], ["log", "task-1", "--follow"]], ids=" ".join)

@@ -91,6 +91,8 @@ def test_options_come_out_in_one_form(given: dict[str, Any], option: str, value:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"retry": 3}, "there is no option 'retry'; did you mean 'retries'?"),
+        ({"conc": 3}, "there is no option 'conc'; did you mean 'concurrency'?"),
         ({"retires": 3}, "there is no option 'retires'; did you mean 'retries'?"),
         ({"retries": -1}, "the option 'retries' must be a whole number of at least 0, not -1"),
         ({"retries": True}, "the option 'retries' must be a whole number of at least 0, not True"),
