@@ -138,11 +138,14 @@ async def _call(context: RunContext) -> None:
 
 
 def _in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    """Run a ``def`` step. Nobody presses Ctrl-C in its thread: if it raises that, the step did."""
+    """Run a ``def`` step. Nobody presses Ctrl-C in its thread: if it raises that, the step did.
+
+    Nor does ``GeneratorExit`` leave it: thrown into what awaits the thread, that would end the engine's own coroutines.
+    """
     try:
         function(**arguments)
-    except KeyboardInterrupt as error:
-        raise RunError("the step raised KeyboardInterrupt") from error
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        raise RunError(f"the step raised {type(error).__name__}") from error
 
 
 def _may_call(parameters: Any) -> bool:

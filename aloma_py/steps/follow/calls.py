@@ -244,6 +244,8 @@ def _called(call: Call, name: str | None) -> Value:
         found += arguments.positional[:1]
     elif name in names.CALLS_SECOND:
         found += arguments.positional[1:2]
+    elif name == "collections.defaultdict" and arguments.positional and not _makes_fresh(arguments.positional[0]):
+        found += arguments.positional[:1]
     return join(found)
 
 

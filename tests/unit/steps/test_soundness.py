@@ -10,10 +10,11 @@ import copy
 import textwrap
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aloma_py.paths import Path, overlaps
+from aloma_py.paths import Path, overlaps, put
 from aloma_py.steps import Footprint, Sources, footprint
 
 
@@ -44,6 +45,7 @@ def start() -> dict[str, Any]:
     return {
         "a": thing(1), "b": thing(10), "c": thing(20), "d": {"x": "word", "tree": {"next": {"next": {"x": 1}}}},
         "l": [thing(n) for n in (5, 3, 4)], "m": [thing(n) for n in (7, 8)], "n": 2, "key": "x",
+        "rank": {"u": 2, "v": 1},
     }  # fmt: skip
 
 
@@ -60,6 +62,10 @@ def deep(node):
     node.seen = 1
     if "next" in node:
         deep(node.next)
+
+def stamp(thing):
+    thing.x = 0
+    return True
 
 def bag(*things, **named):
     for thing in things:
@@ -276,3 +282,60 @@ def test_what_is_not_read_has_no_influence(text: str, name: str, how: str) -> No
         return
     expected = differences(before, changed)
     assert differences(one, other) <= expected
+
+
+IDIOMS = {
+    "map get": "data.n = sum(map(data.rank.get, ['u', 'v']))",
+    "sorted by get": "data.n = sorted(['u', 'v'], key=data.rank.get)",
+    "sort by get": "words = ['u', 'v']\nwords.sort(key=data.rank.get)\ndata.n = words",
+    "filter by get": "data.n = list(filter(data.rank.get, ['u', 'v']))",
+    "map append": "list(map(data.a.k.append, [1, 2]))",
+    "map pop": "list(map(data.a.pop, ['x']))",
+    "map setdefault": "list(map(data.a.setdefault, ['new']))",
+    "map get of the data": "for thing in map(data.get, ['a']):\n    thing.x = 9",
+    "iter pop": "for _ in iter(data.a.k.pop, 1):\n    pass",
+    "deque of map": "collections.deque(map(data.a.k.append, [1]), maxlen=0)",
+    "map partial": "list(map(functools.partial(mark, value=9), data.l))",
+    "map partial over a list": "for _ in map(functools.partial(mark, value=9), [data.a]):\n    pass",
+    "map methodcaller": "list(map(operator.methodcaller('update', x=9), data.l))",
+    "starmap": "list(itertools.starmap(mark, [(data.a, 9)]))",
+    "groupby": "for _ in itertools.groupby(data.l, key=stamp):\n    pass",
+    "takewhile": "list(itertools.takewhile(stamp, data.l))",
+    "bound append": "kept = [0]\nkeep = kept.append\nkeep(data.a)\nkept[1].x = 9",
+    "map bound append": "kept = []\nlist(map(kept.append, data.l))\nkept[0].x = 9",
+    "send": "def wait():\n    while True:\n        thing = yield\n        thing.x = 9\n"
+    "waits = wait()\nnext(waits)\nwaits.send(data.a)",
+    "setitem": "more = {'e': 1}\noperator.setitem(more, 'f', 2)\ndata.update(more)",
+    "defaultdict": "things = collections.defaultdict(data.a.copy)\nthings['new']['y'].z = 9",
+    "object_hook": "json.loads('{\"x\": 9}', object_hook=data.a.update)",
+}
+"""Code that does something to the data through a function that is handed on, or that is taken from an object."""
+
+
+def leaves(value: Any, path: Path = ()) -> list[Path]:
+    if not isinstance(value, dict):
+        return [path]
+    return [leaf for name, member in value.items() for leaf in leaves(member, (*path, name))]
+
+
+@pytest.mark.parametrize("body", IDIOMS.values(), ids=IDIOMS)
+def test_what_is_done_through_a_function_that_is_handed_on_is_followed_or_counts_as_everything(body: str) -> None:
+    # Given a step whose code reads or writes without naming it
+    modules = "collections, functools, itertools, json, operator"
+    text = f"import {modules}\n{HELPERS}\ndef content(data):\n{textwrap.indent(body, '    ')}\n"
+    found = judge(text)
+    after = run(load(text), start())
+    changed = differences(start(), after)
+    assert changed, "the code does nothing"
+
+    # Then what it wrote is among the writes, and what is among neither has no influence
+    if found.everything:
+        return
+    assert all(covers(found.writes, path) for path in changed), (found, changed)
+    for path in leaves(start()):
+        if any(overlaps(path, known) for known in found.reads | found.writes):
+            continue
+        for value in (0, 77):
+            before = start()
+            put(before, path, value)
+            assert differences(run(load(text), before), after) <= differences(before, start()), (found, path)
