@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
 GRAPH: Final[Path] = ("$graph",)
 
-ENDING: Final = {"complete": "ends the task", "ignore": "ends the task", "park": "parks the task"}
-EXPIRING: Final = frozenset({"timeout", "completeOnExpire", "complete_on_expire"})
+ENDING: Final = {
+    "complete": "ends the task",
+    "ignore": "ends the task",
+    "park": "parks the task",
+    "timeout": "lets the task expire",
+}
+EXPIRING: Final = frozenset({"completeOnExpire", "complete_on_expire"})
 FACTS: Final = frozenset({"id", "createdAt", "created_at", "workspace", "region", "config", "visualize"})
 
 
