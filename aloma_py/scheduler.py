@@ -144,7 +144,13 @@ class Scheduler:
     async def _watch_store(self) -> None:
         """Bring in what is due, and what did not fit into the queue."""
         while not self.engine.pausing:
-            await self.collect()
+            try:
+                await self.collect()
+            except Exception:  # a store that cannot be read now: what is in hand goes on
+                logger.exception("the store could not be asked for tasks; it is asked again in a second")
+                self._asked = False
+                await anyio.sleep(1)
+                continue
             changed = self._changed
             now = self.engine.clock.now()
             if self._behind and len(self._queue) < WINDOW // 2:
