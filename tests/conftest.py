@@ -1,6 +1,15 @@
 """What all tests share."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that whoever changes something sees what the change did. To look for new ones:
+# HYPOTHESIS_PROFILE=explore make test
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture
