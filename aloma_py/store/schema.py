@@ -50,8 +50,6 @@ CREATE TABLE task (
 -- What is ready, what is due next, how many are in a state, the newest of a state: one index for all four.
 CREATE INDEX task_state ON task (workspace, state, wake_at);
 CREATE INDEX task_child ON task (parent) WHERE parent IS NOT NULL;
-CREATE INDEX task_open_child ON task (parent, workspace, wait_for, into_path)
-    WHERE parent IS NOT NULL AND state IN ('pending', 'running', 'waiting');
 CREATE INDEX task_ended ON task (ended_at) WHERE ended_at IS NOT NULL;
 
 -- The data as it was accepted: apart, so that an update of the task does not write it again.
