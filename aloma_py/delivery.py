@@ -63,9 +63,10 @@ def add_answer(parent: Task, child: Task, now: Millis, limits: Limits, answer: J
         cycle.owed = max(cycle.owed - 1, 0)
     parent = replace(parent, cycle=cycle, updated_at=now)
     if parent.state is TaskState.WAITING:
+        for_subtasks = parent.reason == waits_for(cycle.held + child.wait_for)  # else it is parked, say
         if cycle.held:
-            parent.reason = waits_for(cycle.held)
-        elif child.into is not None or parent.reason == waits_for(cycle.held + 1):
+            parent.reason = waits_for(cycle.held) if for_subtasks else parent.reason
+        elif child.into is not None or for_subtasks:
             # Its data changes, or this was what it waited for: it goes on, also after a crash in the next moment.
             parent.state, parent.reason, parent.due_at = TaskState.PENDING, None, None
     if child.into is None or parent.state in (TaskState.DONE, TaskState.IGNORED):

@@ -23,12 +23,6 @@ BATCH: Final = 200
 VACUUM_PAGES: Final = 1000
 """How many pages are given back in one transaction."""
 
-DAY: Final[Millis] = 24 * 3600 * 1000
-KEEP_TASKS: Final[Millis] = 30 * DAY
-"""How long ended tasks are kept, unless told otherwise."""
-KEEP_LOGS: Final[Millis] = 14 * DAY
-"""How long log lines are kept, unless told otherwise."""
-
 _ENDED = ", ".join(f"'{state.value}'" for state in sorted(ENDED_STATES))
 _OLD_TASKS = f"""
 SELECT no, id, ended_at FROM task

@@ -134,21 +134,23 @@ async def woken(data):
     data.top = "woken"
 
 
+@pytest.mark.parametrize("children", [1, 2])
 @pytest.mark.parametrize("options", [{}, {"wait_for": True}], ids=["fire and forget", "waitFor without into"])
-async def test_the_end_of_a_subtask_that_writes_nothing_does_not_shorten_a_park(open_world, options):
+async def test_the_end_of_a_subtask_that_writes_nothing_does_not_shorten_a_park(open_world, options, children):
     @step(condition={"top": True})
     async def parked(data, task):
         data.top = "parked"
-        task.subtask("child", {"n": 1}, **options)
+        for _ in range(children):
+            task.subtask("child", {"n": 1}, **options)
         task.park(HOUR)
 
     async with open_world(parked, woken, quick) as world:
         # When the subtask has ended, and before the hour is over
         outcome = await world.rest({"top": True})
         almost = await world.after(outcome.task.id, HOUR - 1)
-        (ended,) = await world.engine.store.children(outcome.task.id)
+        ended = await world.engine.store.children(outcome.task.id)
         # Then the parent is still parked
-        assert ended.state is TaskState.DONE
+        assert [child.state for child in ended] == [TaskState.DONE] * children
         assert (outcome.state, almost.state) == (TaskState.WAITING, TaskState.WAITING)
         assert almost.steps == ["parked"]
 
