@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from aloma_py.cell import Cell
 from aloma_py.clock import Clock, SystemClock
@@ -24,6 +24,7 @@ from aloma_py.connect.connector import Registry
 from aloma_py.custody import Custody, Watcher
 from aloma_py.errors import NotFoundError, StaleTask
 from aloma_py.intake import new_task
+from aloma_py.javascript.pool import Pool
 from aloma_py.match.decide import Rest, Wave, decide, expired, is_empty, see
 from aloma_py.match.table import StepTable
 from aloma_py.models import Entry, Limits, Task, TaskCommit, TaskState
@@ -32,10 +33,13 @@ from aloma_py.run.calls import Broker
 from aloma_py.run.conclude import Conclusion, conclude
 from aloma_py.run.context import Services
 from aloma_py.run.effects import Subtask
+from aloma_py.run.script import Scripts
 from aloma_py.runner import WaveResults, WaveRunner
 from aloma_py.steps.definition import StepDefinition
 from aloma_py.store.protocol import WorkspaceStore
 from aloma_py.store.stash import StashCipher
+
+T = TypeVar("T")
 
 __all__ = ["Engine", "Watcher"]
 
@@ -45,6 +49,7 @@ class Engine:
 
     ``steps`` are in the order of creation. ``cipher`` gives the key of ``$stash`` when it is first needed;
     without one, tasks that use it are refused. ``chance`` gives random numbers from 0 to 1, for the jitter of retries.
+    ``pool`` are the JavaScript workers, to share them with other engines.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Engine:
         clock: Clock | None = None,
         cipher: Callable[[], StashCipher] | None = None,
         chance: Callable[[], float] | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.store = store
         self.table = StepTable(steps)
@@ -67,14 +73,17 @@ class Engine:
         self.chance = chance or random.random
         self.pausing = False  # the process is about to end: waves under way end, and none is begun
         self.custody = Custody(store, self.clock, self.limits, cipher)
+        registry = connectors or Registry()
+        self.scripts = Scripts(store.workspace, registry, self.limits, pool)
         self.runner = WaveRunner(
             Services(
                 clock=self.clock,
                 store=store,
-                broker=Broker(connectors or Registry(), self.clock, self.custody.record_call),
+                broker=Broker(registry, self.clock, self.custody.record_call),
                 libraries=libraries,
                 config=config or {},
                 limits=self.limits,
+                scripts=self.scripts,
             )
         )
 
@@ -111,7 +120,7 @@ class Engine:
             if task.state is TaskState.WAITING and not cell.touched and not self._is_due(task):
                 return None
             spent = task.cycle.spent
-            following = self._match(cell, task, None)
+            following = await self._match(cell, task, None)
             if isinstance(following, Rest):
                 cell.touched = False
                 task = replace(task, cycle=task.cycle.copy())
@@ -133,7 +142,9 @@ class Engine:
             task.cycle.spent -= cell.news or set()
             if ending.stash != cell.stash:
                 task.stash = self.custody.encrypt(task.id, ending.stash)
-            following = self._asked_for(ending, news=cell.news is not None) or self._match(cell, task, ending.changed)
+            following: Wave | Rest | None = self._asked_for(ending, news=cell.news is not None)
+            if following is None:
+                following = await self._match(cell, task, ending.changed)
             children = tuple(self._child(task, child) for child in ending.subtasks)
             entries = ending.entries
             if isinstance(following, Rest):
@@ -149,23 +160,31 @@ class Engine:
 
     # ── matching and deciding ───────────────────────────────────────────────────────────────────────────────────
 
-    def _match(self, cell: Cell, task: Task, changed: Iterable[Path] | None) -> Wave | Rest:
+    async def _match(self, cell: Cell, task: Task, changed: Iterable[Path] | None) -> Wave | Rest:
         """Match the task's data and decide what comes next; ``changed`` narrows what must be judged again."""
         table = self.table
         if changed is None or cell.matched is None or cell.table is not table:
-            cell.table, cell.matched = table, table.match(task.data)
+            matched = await self._judge(lambda: table.match(task.data))
+            cell.table, cell.matched = table, matched
         else:
-            cell.matched = table.rematch(task.data, cell.matched, changed)
-        see(table, task.cycle, cell.matched)
-        return decide(
-            table,
-            task,
-            cell.matched,
-            now=self.clock.now(),
-            limits=self.limits,
-            touched=cell.touched,
-            trail=cell.trail,
+            before, places = cell.matched, tuple(changed)
+            cell.matched = matched = await self._judge(lambda: table.rematch(task.data, before, places))
+        see(table, task.cycle, matched)
+        return await self._judge(
+            lambda: decide(
+                table,
+                task,
+                matched,
+                now=self.clock.now(),
+                limits=self.limits,
+                touched=cell.touched,
+                trail=cell.trail,
+            )
         )
+
+    async def _judge(self, work: Callable[[], T]) -> T:
+        """What ``work``, which judges conditions, gives; V8 is asked where some of them are JavaScript."""
+        return await self.scripts.settle(work) if self.table.has_scripts else work()
 
     def _is_due(self, task: Task) -> bool:
         now = self.clock.now()

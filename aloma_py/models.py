@@ -317,4 +317,6 @@ class Limits:
     max_log_bytes: int = 1024 * 1024  # a run
     step_timeout: Millis = 30_000
     max_subtask_depth: int = 32
+    max_hold: Millis = 2_000  # that JavaScript code may compute without a pause
+    max_script_memory: int = 256  # MB that the JavaScript of a workspace may have in one worker
     parallel: bool = True  # whether independent steps of one task share a wave

@@ -205,7 +205,7 @@ class Operations:
         table = await self._table()
         task = await self._task(id)
         entries = await self.engine.store.entries(task.id)
-        return why(task, entries, step, table, self.engine.clock.now()).to_json()
+        return await self._judge(lambda: why(task, entries, step, table, self.engine.clock.now()).to_json())
 
     async def update_task(self, id: str, data: dict[str, Json]) -> Json:
         """Bring data from outside into a task (see :func:`aloma_py.interventions.update`)."""
@@ -238,7 +238,14 @@ class Operations:
 
     async def check_step(self, data: dict[str, Json], step: str | None = None) -> Json:
         """What every step's condition (or that of ``step``) says of ``data``, leaf by leaf."""
-        return check_steps(await self._table(), data, step, self.engine.limits)
+        table = await self._table()
+        return await self._judge(lambda: check_steps(table, data, step, self.engine.limits))
+
+    async def _judge(self, work: Callable[[], Json]) -> Json:
+        """What ``work``, which judges conditions, gives; with V8 at hand for those that are JavaScript."""
+        scripts = self.engine.scripts
+        async with scripts.pool.running():
+            return await scripts.settle(work)
 
     # ── the store ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -15,6 +15,13 @@ from aloma_py.run.execute import RunResult, execute
 from aloma_py.run.stash import with_stash
 from aloma_py.steps.definition import StepDefinition
 
+
+def _asks_for_trail(step: StepDefinition) -> bool:
+    if step.script is not None:
+        return "audit" in step.source or any("audit" in program.text for program in step.script.libraries)
+    return "audit" in step.parameters.values()
+
+
 WaveResults = list[tuple[StepDefinition, int, RunResult]]
 """(step, attempt, what came of it), in the wave's order."""
 
@@ -60,7 +67,7 @@ class WaveRunner:
             calls = RunCalls(task.id, step.name, ordinal, attempt)
             if cell.recovered:
                 calls.keep(await store.calls(task.id, step.name, ordinal))
-            trail = await store.audit(task.id) if "audit" in step.parameters.values() else ()
+            trail = await store.audit(task.id) if _asks_for_trail(step) else ()
             contexts.append(
                 RunContext(self.services, step, task, before, attempt=attempt, run_calls=calls, audit_before=trail)
             )

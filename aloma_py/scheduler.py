@@ -91,7 +91,7 @@ class Scheduler:
         next. Use :meth:`wind_down` before it to let them finish.
         """
         with capture_prints():
-            async with anyio.create_task_group() as group:
+            async with self.engine.scripts.pool.running(), anyio.create_task_group() as group:
                 self._group = group
                 await self.collect()
                 for _ in range(min(len(self._queue), self.max_active)):

@@ -84,7 +84,7 @@ def compile_condition(source: Any, *, step: str | None = None, json_types: bool 
         return source
     try:
         pattern = hide(Parser(json_types).pattern(source))
-        if not _may_match_object(pattern):
+        if not may_match_object(pattern):
             raise ConditionError(f"a task's data is an object, which {show(pattern)} can never match")
     except ConditionError as error:
         raise (error.at(step=step) if step else error) from None
@@ -105,21 +105,21 @@ def condition_of(pattern: Pattern, source: str | None = None) -> Condition:
     )
 
 
-def _may_match_object(pattern: Pattern) -> bool:
+def may_match_object(pattern: Pattern) -> bool:
     """Whether a pattern on the whole data can match at all."""
     match pattern:
         case Kind(name):
             return name in ("object", "container")
         case AllOf(parts):
-            return all(map(_may_match_object, parts))
+            return all(map(may_match_object, parts))
         case AnyOf(parts):
-            return any(map(_may_match_object, parts))
+            return any(map(may_match_object, parts))
         case Not(inner):
             return not isinstance(inner, Kind) or inner.name not in ("object", "container")
         case Equal(value):
             return isinstance(value, dict)
         case OneOf(options):
-            return any(map(_may_match_object, options))
+            return any(map(may_match_object, options))
         case Exists(wanted):
             return wanted
         case _:

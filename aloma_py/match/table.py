@@ -29,6 +29,7 @@ class StepTable:
             )
         )
         self.rank_of = {step.name: rank for rank, step in enumerate(self.ranked)}
+        self.has_scripts = any(step.script is not None for step in self.ranked)
         self._independent: dict[tuple[int, int], bool] = {}
 
     def __len__(self) -> int:

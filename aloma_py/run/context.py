@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from aloma_py.run.mapper import mapper
 from aloma_py.run.payloads import BlobHandle, FileHandle
 from aloma_py.run.pending import Calls, Pending, Stopwatch
 from aloma_py.run.runlog import RunLog
+from aloma_py.run.script import Scripts
 from aloma_py.run.stash import redact, secret_texts
 from aloma_py.steps.definition import StepDefinition
 from aloma_py.store.protocol import WorkspaceStore
@@ -41,6 +42,7 @@ class Services:
     libraries: Any
     config: Mapping[str, Any]
     limits: Limits
+    scripts: Scripts
     # As many as there may be tasks at work: who has to wait for a thread would use up its time limit.
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
 
@@ -87,7 +89,12 @@ class RunContext:
         self.outdated = False  # it had to wait for its turn, and the task has changed meanwhile
         self._closed = False
         run_calls.redact = self.redact
+        self.child_ids: Iterator[str] | None = None  # of the subtasks of JavaScript code, which has named them already
         self._into: list[tuple[str, str, Any]] = []
+
+    def take_data(self, data: dict[str, Json]) -> None:
+        """Have ``data`` in place of the run's copy: JavaScript code has worked on one of its own."""
+        self.data = TaskData(data)
 
     def open_effects(self) -> Effects:
         """The effects, for code that asks for one; an error for code that goes on after its run has ended."""

@@ -18,11 +18,13 @@ from aloma_py.changes import diff
 from aloma_py.clock import current_run
 from aloma_py.errors import ResultError, RunError, StepTimeout
 from aloma_py.intake import nearly_full
+from aloma_py.javascript.pool import ScriptError
 from aloma_py.models import Change, ErrorInfo, Json, LogLine, Millis
 from aloma_py.run.context import RunContext
 from aloma_py.run.effects import Effects
 from aloma_py.run.pending import Calls, Stopwatch
 from aloma_py.run.plain import plain
+from aloma_py.run.script import run_script
 from aloma_py.run.stash import redact
 from aloma_py.store.stash import type_name
 
@@ -109,6 +111,11 @@ def _redact(result: RunResult, secrets: tuple[str, ...]) -> None:
 async def _call(context: RunContext) -> None:
     """Call the step's function within its time limit, and wait for the calls that it made."""
     step = context.step
+    if step.script is not None:
+        if not context.interrupted:
+            with anyio.CancelScope() as context.scope:
+                await run_script(context)
+        return
     limit = step.timeout or context.limits.step_timeout
     # Under a debugger a step may stand still for as long as somebody looks at it.
     if context.interrupted:
@@ -203,6 +210,8 @@ def describe_error(error: BaseException, context: RunContext) -> ErrorInfo:
     outside = [frame for frame in frames[inside:] if not frame.filename.startswith(PACKAGE)]
     stack = "".join(traceback.format_list(outside if inside is not None else []))
     status = getattr(error, "status", None)
+    if isinstance(error, ScriptError):  # its stack is of the author's own files
+        return ErrorInfo(error.name, _cut(str(error)), _cut(error.stack), status)
     kind = "UnexpectedCall" if error is context.run_calls.broken else type(error).__name__
     try:
         message = str(error) or kind

@@ -138,7 +138,7 @@ class TaskHandle:
             )
         _check_into(given["into"])
         child = Subtask(
-            id=new_task_id(self._context.services.clock.now()),
+            id=next(self._context.child_ids or iter(()), None) or new_task_id(self._context.services.clock.now()),
             name=check_name(name, self._context.limits),
             data=content,
             into=given["into"],

@@ -40,21 +40,23 @@ class FileHandle:
 
     def write(self, name: str, content: Any) -> Any:
         """Keep text, bytes or a JSON value under a name, in place of what was there. Awaited in ``async`` steps."""
-        context = self._context
         packed = pack(content)
-        return context.begin(
-            f"file.write({name!r})",
-            lambda: context.services.store.write_file(str(name), packed, context.services.clock.now()),
-        )
+        return self._context.begin(f"file.write({name!r})", lambda: self._write(name, packed))
 
     def read(self, name: str) -> Any:
         """What was written under that name, as it was written; raises where there is none. ``async`` steps await it."""
-        context = self._context
+        return self._context.begin(f"file.read({name!r})", lambda: self.read_now(name))
 
-        async def work() -> Any:
-            return unpack(await context.services.store.read_file(str(name)))
+    async def write_now(self, name: str, content: Any) -> None:
+        """The same as :meth:`write`, for code that waits itself."""
+        await self._write(name, pack(content))
 
-        return context.begin(f"file.read({name!r})", work)
+    async def read_now(self, name: str) -> Any:
+        return unpack(await self._context.services.store.read_file(str(name)))
+
+    async def _write(self, name: str, packed: bytes) -> None:
+        services = self._context.services
+        await services.store.write_file(str(name), packed, services.clock.now())
 
 
 class BlobHandle:
@@ -65,44 +67,46 @@ class BlobHandle:
 
     def create(self, blob: dict[str, Any] | None = None, **named: Any) -> Any:
         """Keep ``{content, name?, mimetype?, …}``; gives the id. ``content`` is text, bytes or a JSON value."""
-        given = {**(blob or {}), **named}
+        record = self._record({**(blob or {}), **named})
+        return self._context.begin("blob.create", lambda: self._put(record))
+
+    def get(self, blob_id: str) -> Any:
+        """``{id, name, mimetype, size, …}`` of a blob, without its content."""
+        return self._context.begin("blob.get", lambda: self.get_now(blob_id))
+
+    def get_content(self, blob_id: str) -> Any:
+        """A blob's content: text and bytes as they were, a JSON value as its text."""
+        return self._context.begin("blob.getContent", lambda: self.content_now(blob_id))
+
+    getContent = get_content
+
+    async def create_now(self, given: dict[str, Any]) -> str:
+        """The same as :meth:`create`, for code that waits itself."""
+        return await self._put(self._record(given))
+
+    async def get_now(self, blob_id: str) -> dict[str, Any]:
+        blob = await self._context.services.store.get_blob(blob_id)
+        about = {"id": blob.id, "name": blob.name, "mimetype": blob.mimetype, "size": len(blob.content) - 1}
+        return {**(blob.meta or {}), **about}
+
+    async def content_now(self, blob_id: str) -> Any:
+        value = unpack((await self._context.services.store.get_blob(blob_id)).content)
+        return value if isinstance(value, (str, bytes)) else jsontext.dumps(value)
+
+    def _record(self, given: dict[str, Any]) -> Blob:
         if "content" not in given:
             raise RunError("blob.create needs content")
         content = given.pop("content")
-        context = self._context
-        record = Blob(
+        return Blob(
             id=f"blob-{secrets.token_hex(12)}",
-            task=context.task.id,
+            task=self._context.task.id,
             name=given.pop("name", None),
             mimetype=given.pop("mimetype", None),
             content=pack(content),
             meta=plain(given),
-            created_at=context.services.clock.now(),
+            created_at=self._context.services.clock.now(),
         )
 
-        async def work() -> str:
-            await context.services.store.put_blob(record)
-            return record.id
-
-        return context.begin("blob.create", work)
-
-    def get(self, blob_id: str) -> Any:
-        """``{id, name, mimetype, size, …}`` of a blob, without its content."""
-
-        async def describe() -> dict[str, Any]:
-            blob = await self._context.services.store.get_blob(blob_id)
-            about = {"id": blob.id, "name": blob.name, "mimetype": blob.mimetype, "size": len(blob.content) - 1}
-            return {**(blob.meta or {}), **about}
-
-        return self._context.begin("blob.get", describe)
-
-    def get_content(self, blob_id: str) -> Any:
-        """A blob's content: text and bytes as they were, a JSON value as its text."""
-
-        async def content() -> Any:
-            value = unpack((await self._context.services.store.get_blob(blob_id)).content)
-            return value if isinstance(value, (str, bytes)) else jsontext.dumps(value)
-
-        return self._context.begin("blob.getContent", content)
-
-    getContent = get_content
+    async def _put(self, record: Blob) -> str:
+        await self._context.services.store.put_blob(record)
+        return record.id

@@ -66,11 +66,16 @@ class RunLog:
             return
         left = self._limits.max_log_bytes - self._bytes
         if len(self.lines) >= self._limits.max_log_lines or len(text) > left:
-            self._full = True
-            self.lines.append(LogLine(self._clock.now(), "warning", "the log of this run is full; the rest is dropped"))
+            self.cut()
             return
         self._bytes += len(text)
         self.lines.append(LogLine(self._clock.now(), level, text))
+
+    def cut(self) -> None:
+        """Say that the log is full, and take no more lines."""
+        if not self._full:
+            self._full = True
+            self.lines.append(LogLine(self._clock.now(), "warning", "the log of this run is full; the rest is dropped"))
 
     def printed(self, text: str) -> None:
         """Take what ``print`` wrote: whole lines become lines of the log."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aloma_py.conditions import Condition
+from aloma_py.javascript.consult import Asker
+from aloma_py.javascript.program import Program
 from aloma_py.models import Millis
 from aloma_py.paths import Path
 
@@ -59,6 +61,16 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """What runs a JavaScript step."""
+
+    program: Program
+    libraries: tuple[Program, ...] = ()
+    asker: Asker | None = None  # its condition's questions to V8
+    mentions: str | None = ""  # the text in which names of configuration values are looked for
+
+
+@dataclass(frozen=True, slots=True)
 class StepDefinition:
     """A step, ready to be matched and run."""
 
@@ -84,3 +96,4 @@ class StepDefinition:
     version: str = ""  # a hash of the step's code and condition
     source: str = ""  # the step's text
     description: str = ""  # the function's docstring
+    script: Script | None = None  # in place of the function, where the step is JavaScript

@@ -15,14 +15,25 @@ from typing import Any, Final
 from aloma_py.errors import LoadError, suggest
 from aloma_py.steps.decorator import Step
 from aloma_py.steps.define import define
-from aloma_py.steps.definition import StepDefinition
+from aloma_py.steps.definition import Location, StepDefinition
 from aloma_py.steps.importing import Importer, forget, import_named
+from aloma_py.steps.javascript.define import SUFFIXES, ScriptFiles
+from aloma_py.steps.javascript.files import JSStep
 from aloma_py.steps.libraries import Libraries, make_namespace
 from aloma_py.steps.sources import Sources
 
-JAVASCRIPT: Final = frozenset({".js", ".mjs", ".cjs", ".ts", ".mts"})
-
 AnyStep = Step[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFile:
+    """A JavaScript file, and what its first step is called where the file says nothing else."""
+
+    path: Path
+    name: str
+
+
+Item = ModuleType | AnyStep | ScriptFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,46 +53,56 @@ class StepSet:
 def load_steps(source: object, *, name: str | None = None, libraries: Mapping[str, object] | None = None) -> StepSet:
     """Load the steps of ``source``, all of them or none.
 
-    ``source`` is a module, a dotted module name, a package (its modules too, sorted), a ``.py`` file, a folder (its
-    ``.py`` files, sorted, at any depth), a step, or a list of these. Names that begin with ``_`` or ``.`` are
-    skipped, except a package's ``__init__``. Steps are created in the order of the sources, then of the files, then
-    of the lines. A step that one file imports from another counts once, where it was written. Files of a folder
-    import each other with ``from .other import …``; a module that is imported already is not read again.
+    ``source`` is a module, a dotted module name, a package (its modules too, sorted), a file (``.py``, or
+    JavaScript: ``.js .mjs .cjs .ts .mts``), a folder (its files, sorted, at any depth), a step, or a list of these.
+    Names that begin with ``_`` or ``.`` are skipped, except a package's ``__init__``. Steps are created in the
+    order of the sources, then of the files, then of the lines. A step that one file imports from another counts
+    once, where it was written. Files of a folder import each other with ``from .other import …``; a module that is
+    imported already is not read again.
 
-    ``libraries`` maps a namespace to a ``.py`` file, a folder, a module or its name. ``name`` is the workspace's,
+    ``libraries`` maps a namespace to a file, a folder, a module or its name; Python steps see what is Python in it,
+    JavaScript steps what is JavaScript. ``name`` is the workspace's,
     for messages. Raises :class:`~aloma_py.errors.LoadError` with file, line and step for whatever cannot be loaded,
     for two steps of one name, and where there is no step at all.
     """
     with Importer() as importer:
         gathered = _gather(source, importer)
-        spaces = {
-            space: make_namespace(space, _library_modules(space, place, importer))
-            for space, place in (libraries or {}).items()
-        }
-        found = list(_pick(gathered))
+        scripts = ScriptFiles()
+        spaces = {}
+        for space, place in (libraries or {}).items():
+            modules = _library_modules(space, place, importer, scripts)
+            if modules:
+                spaces[space] = make_namespace(space, modules)
+        found = list(_pick(gathered, scripts))
         if not found:
             who = f"the workspace {name!r}" if name else "what was given"
-            raise LoadError(f"{who} has no steps: no function with @step was found in {_shown(source)}")
+            raise LoadError(f"{who} has no steps: no @step and no JavaScript step was found in {_shown(source)}")
         sources = Sources(dict(importer.texts))
         for module in gathered:
             if isinstance(module, ModuleType):
                 _refuse_shadowed(module, sources)
         _refuse_doubles(found)
         shared = Libraries(spaces)
-        steps = tuple(define(step, sources=sources, libraries=shared) for step in found)
-        files = {step.location.file for step in steps if step.location.file and Path(step.location.file).is_file()}
+        from_scripts = iter(scripts.define())
+        steps = tuple(
+            define(step, sources=sources, libraries=shared) if isinstance(step, Step) else next(from_scripts)
+            for step in found
+        )
+        files = set(scripts.files) | {
+            step.location.file for step in steps if step.location.file and Path(step.location.file).is_file()
+        }
         return StepSet(steps, shared, tuple(sorted(files | set(importer.texts))), importer.packages)
 
 
-def _gather(source: object, importer: Importer) -> list[ModuleType | AnyStep]:
-    """The modules and steps that ``source`` means, in order, each once."""
-    found: dict[int, ModuleType | AnyStep] = {}
+def _gather(source: object, importer: Importer) -> list[Item]:
+    """The modules, steps and JavaScript files that ``source`` means, in order, each once."""
+    found: dict[object, Item] = {}
     for item in _expand(source, importer):
-        found.setdefault(id(item), item)
+        found.setdefault(item.path if isinstance(item, ScriptFile) else id(item), item)
     return list(found.values())
 
 
-def _expand(source: object, importer: Importer) -> Iterator[ModuleType | AnyStep]:
+def _expand(source: object, importer: Importer) -> Iterator[Item]:
     match source:
         case Step():
             yield source
@@ -103,10 +124,10 @@ def _expand(source: object, importer: Importer) -> Iterator[ModuleType | AnyStep
 _EXPECTED: Final = "a module, its name, a .py file, a folder, a step, or a list of these was expected"
 
 
-def _load_text(source: str, importer: Importer) -> Iterator[ModuleType]:
+def _load_text(source: str, importer: Importer) -> Iterator[Item]:
     """Text is a path where there is such a file or folder, or where it looks like one; else a module's name."""
     path = Path(source)
-    looks_like_path = os.sep in source or "/" in source or path.suffix in JAVASCRIPT | {".py"}
+    looks_like_path = os.sep in source or "/" in source or path.suffix in SUFFIXES | {".py"}
     if path.exists() or looks_like_path or not all(part.isidentifier() for part in source.split(".")):
         yield from _load_path(path, importer)
         return
@@ -131,15 +152,15 @@ def _modules(module: ModuleType) -> Iterator[ModuleType]:
             yield from _modules(import_named(f"{module.__name__}.{info.name}"))
 
 
-def _load_path(path: Path, importer: Importer) -> Iterator[ModuleType]:
+def _load_path(path: Path, importer: Importer) -> Iterator[Item]:
     path = path.absolute()
     if path.is_dir():
         if (path / "__init__.py").is_file():
             yield importer.load_file(path, path / "__init__.py")
         for file in _files(path):
-            yield importer.load_file(path, _python(file))
+            yield _load_file(path, file, importer)
     elif path.is_file():
-        yield importer.load_file(path.parent, _python(path))
+        yield _load_file(path.parent, path, importer)
     else:
         raise LoadError(f"there is no file or folder {str(path)!r}{_near(path)}")
 
@@ -153,16 +174,16 @@ def _files(folder: Path) -> Iterator[Path]:
             if (place / "__init__.py").is_file():
                 yield place / "__init__.py"
             yield from _files(place)
-        elif place.suffix == ".py" or (place.suffix in JAVASCRIPT and not place.name.endswith(".d.ts")):
+        elif place.suffix == ".py" or (place.suffix in SUFFIXES and not place.name.endswith((".d.ts", ".d.mts"))):
             yield place
 
 
-def _python(file: Path) -> Path:
-    if file.suffix in JAVASCRIPT:
-        raise LoadError("JavaScript steps cannot be run yet", file=str(file))
+def _load_file(folder: Path, file: Path, importer: Importer) -> Item:
+    if file.suffix in SUFFIXES:
+        return ScriptFile(file, file.relative_to(folder).with_suffix("").as_posix())
     if file.suffix != ".py":
-        raise LoadError("this is no Python file: its name must end in .py", file=str(file))
-    return file
+        raise LoadError("this is no step file: its name must end in .py, .js, .mjs, .cjs, .ts or .mts", file=str(file))
+    return importer.load_file(folder, file)
 
 
 def _near(path: Path) -> str:
@@ -174,11 +195,14 @@ def _near(path: Path) -> str:
     return suggest(path.name, siblings)
 
 
-def _pick(gathered: Sequence[ModuleType | AnyStep]) -> Iterator[AnyStep]:
+def _pick(gathered: Sequence[Item], scripts: ScriptFiles) -> Iterator[AnyStep | JSStep]:
     """The steps, each once: one that a module imports from another counts where it was written, if that is loaded."""
     loaded = {item.__name__ for item in gathered if isinstance(item, ModuleType)}
     seen: set[int] = set()
     for item in gathered:
+        if isinstance(item, ScriptFile):
+            yield from scripts.add_file(item.path, item.name)
+            continue
         steps = [item] if isinstance(item, Step) else _steps_of(item)
         for step in steps:
             elsewhere = isinstance(item, ModuleType) and step.function.__module__ != item.__name__
@@ -194,17 +218,22 @@ def _steps_of(module: ModuleType) -> list[AnyStep]:
     return sorted(steps, key=lambda step: (step.function.__module__ != module.__name__, step.location.line or 0))
 
 
-def _refuse_doubles(steps: Sequence[AnyStep]) -> None:
-    places: dict[str, AnyStep] = {}
+def _refuse_doubles(steps: Sequence[AnyStep | JSStep]) -> None:
+    places: dict[str, AnyStep | JSStep] = {}
     for step in steps:
         first = places.setdefault(step.name, step)
         if first is not step:
+            place = _place(step)
             raise LoadError(
-                f"there is a step of this name already, at {first.location}; each needs a name of its own",
-                file=step.location.file,
-                line=step.location.line,
+                f"there is a step of this name already, at {_place(first)}; each needs a name of its own",
+                file=place.file,
+                line=place.line,
                 step=step.name,
             )
+
+
+def _place(step: AnyStep | JSStep) -> Location:
+    return step.location if isinstance(step, Step) else Location(step.file, step.line)
 
 
 def _refuse_shadowed(module: ModuleType, sources: Sources) -> None:
@@ -227,13 +256,17 @@ def _refuse_shadowed(module: ModuleType, sources: Sources) -> None:
         lines[node.name] = node.lineno
 
 
-def _library_modules(space: str, place: object, importer: Importer) -> list[ModuleType]:
+def _library_modules(space: str, place: object, importer: Importer, scripts: ScriptFiles) -> list[ModuleType]:
     try:
-        found = [item for item in _gather(place, importer) if isinstance(item, ModuleType)]
+        items = _gather(place, importer)
+        for item in items:
+            if isinstance(item, ScriptFile):
+                scripts.add_library(space, item.path)
+        found = [item for item in items if isinstance(item, ModuleType)]
     except LoadError as error:
         raise LoadError(f"library {space!r}: {error.reason}", file=error.file, line=error.line) from error.__cause__
-    if not found:
-        raise LoadError(f"the library {space!r} has no Python file in {_shown(place)}")
+    if not any(isinstance(item, (ModuleType, ScriptFile)) for item in items):
+        raise LoadError(f"the library {space!r} has no file in {_shown(place)}")
     return found
 
 

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
 
 from aloma_py import jsontext
 from aloma_py.changes import apply
 from aloma_py.conditions import leaf_results
-from aloma_py.models import Json
+from aloma_py.connect.connector import Registry
+from aloma_py.models import Json, Limits
 from aloma_py.outcome import Outcome
+from aloma_py.run.script import Scripts
 from aloma_py.steps import StepDefinition
 from aloma_py.testing.expect import family
 from aloma_py.testing.result import ScenarioResult
@@ -85,10 +90,15 @@ class _Seen:
     held: list[bool] = field(default_factory=list)
     failed: list[bool] = field(default_factory=list)
 
-    def look(self, data: Json) -> None:
-        if all(self.held) and all(self.failed):
-            return
-        for n, held in enumerate(leaf_results(self.step.condition, data)):
+    @property
+    def complete(self) -> bool:
+        return all(self.held) and all(self.failed)
+
+    def judge(self, data: Json) -> list[bool]:
+        return list(leaf_results(self.step.condition, data))
+
+    def take(self, results: Iterable[bool]) -> None:
+        for n, held in enumerate(results):
             if held:
                 self.held[n] = True
             else:
@@ -98,13 +108,15 @@ class _Seen:
 class Coverage:
     """Collects what scenarios reached: :meth:`add` each result, then ask for the :meth:`report`.
 
-    A step that several scenario files load counts once. Disabled steps do not count.
+    A step that several scenario files load counts once. Disabled steps do not count. Conditions in JavaScript are
+    judged when the report is asked for, all with one worker; so that must not be inside an event loop.
     """
 
     def __init__(self, results: Iterable[ScenarioResult] = ()) -> None:
         self._seen: dict[tuple[str, str, str], _Seen] = {}
         self._states: set[tuple[int, str]] = set()  # what the steps of each set were judged on
         self._sets: dict[tuple[tuple[str, str, str], ...], int] = {}
+        self._later: list[tuple[_Seen, Json]] = []
         for result in results:
             self.add(result)
 
@@ -129,9 +141,15 @@ class Coverage:
                 if known not in self._states:
                     self._states.add(known)
                     for each in seen:
-                        each.look(data)
+                        if each.step.script is not None:
+                            self._later.append((each, data))
+                        elif not each.complete:
+                            each.take(each.judge(data))
 
     def report(self) -> CoverageReport:
+        later, self._later = self._later, []
+        if later:
+            anyio.run(_judge_scripts, later)
         seen = list(self._seen.values())
         return CoverageReport(
             steps=len(seen),
@@ -140,6 +158,14 @@ class Coverage:
             never_held=tuple(_missed((one.step, one.held) for one in seen)),
             never_failed=tuple(_missed((one.step, one.failed) for one in seen)),
         )
+
+
+async def _judge_scripts(later: Iterable[tuple[_Seen, Json]]) -> None:
+    scripts = Scripts("coverage", Registry(), Limits())
+    async with scripts.pool.running():
+        for seen, data in later:
+            if not seen.complete:
+                seen.take(await scripts.settle(partial(seen.judge, data)))
 
 
 def _key(step: StepDefinition) -> tuple[str, str, str]:

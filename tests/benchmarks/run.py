@@ -18,6 +18,7 @@ from aloma_py.serve.loop import tune_memory
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import javascript
 from matching import bench_matching
 from matching import table as table_of_matching
 from raw_sqlite import raw_sqlite
@@ -73,3 +74,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    print()
+    javascript.main()

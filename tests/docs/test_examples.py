@@ -23,6 +23,11 @@ PATTERNS = {
 }  # fmt: skip
 
 
+def workspaces_of(folder: Path) -> list[Path]:
+    """The folders with a workspace each: the example itself, or one for each language."""
+    return [folder] if (folder / "steps").is_dir() else sorted(place.parent for place in folder.glob("*/steps"))
+
+
 async def run_by_hand(task: str) -> Outcome:
     """What ``aloma-py run`` does with one of the order workspace's task files."""
     data: dict[str, Any] = json.loads((ORDERS / "tasks" / f"{task}.json").read_text(encoding="utf-8"))
@@ -32,14 +37,15 @@ async def run_by_hand(task: str) -> Outcome:
 
 
 def test_there_are_examples() -> None:
-    assert [folder.name for folder in FOLDERS] == ["1_first", "2_orders"]
+    assert [folder.name for folder in FOLDERS] == ["1_first", "2_orders", "3_javascript"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_folder_has_a_readme_steps_and_scenarios(folder: Path) -> None:
     assert (folder / "README.md").is_file()
-    assert list((folder / "steps").glob("*.py"))
-    assert list(folder.glob("*.scenario.yaml"))
+    for place in workspaces_of(folder):
+        assert list((place / "steps").glob("*.[pjm]*"))
+        assert list(place.glob("*.scenario.yaml"))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -53,7 +59,8 @@ def test_its_scenarios_pass_and_reach_every_step_and_every_leaf(folder: Path) ->
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_every_step_says_what_it_is_for(folder: Path) -> None:
-    assert [step.name for step in Workspace.load(folder / "steps").steps if not step.description] == []
+    for place in workspaces_of(folder):
+        assert [step.name for step in Workspace.load(place / "steps").steps if not step.description] == []
 
 
 def test_the_order_workspace_has_a_file_for_every_pattern_and_its_readme_knows_them() -> None:

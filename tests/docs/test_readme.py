@@ -98,6 +98,7 @@ def workspace(tmp_path: Path) -> Path:
     """A folder with the files that the README shows."""
     for block in blocks(README):
         if block.file:
+            (tmp_path / block.file).parent.mkdir(exist_ok=True)
             (tmp_path / block.file).write_text(block.text, encoding="utf-8")
     return tmp_path
 

@@ -14,6 +14,7 @@ ROOT = Path(aloma_py.__file__).parent
 
 LAYERS = (
     {"models", "errors", "paths", "jsontext", "durations", "settings", "hookspecs", "clock", "turn"},
+    {"javascript"},
     {"conditions", "changes"},
     {"steps", "intake"},
     {"match"},

@@ -218,7 +218,7 @@ def test_a_step_that_a_later_function_hides(tmp_path: Path) -> None:
 
 def test_nothing_to_load(tmp_path: Path) -> None:
     write(tmp_path, a="")
-    place = f"no function with @step was found in {tmp_path}"
+    place = f"no @step and no JavaScript step was found in {tmp_path}"
 
     assert fails(tmp_path) == f"what was given has no steps: {place}"
     assert fails(tmp_path, name="shop") == f"the workspace 'shop' has no steps: {place}"
@@ -240,17 +240,58 @@ def test_a_module_that_there_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("name", ["a.js", "a.mjs", "a.ts", "a.mts"])
-def test_javascript_is_for_later(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("export const condition = {};")
+def test_a_javascript_file_that_is_no_step(tmp_path: Path, name: str) -> None:
+    write(tmp_path, orders=one("s"))
+    (tmp_path / name).write_text("export const condition = {a: 1};")
 
-    assert fails(tmp_path) == f"{tmp_path / name}: JavaScript steps cannot be run yet"
-    assert fails(tmp_path / name) == f"{tmp_path / name}: JavaScript steps cannot be run yet"
+    assert fails(tmp_path).startswith(f"{tmp_path / name}:1: ")
+    assert fails(tmp_path / name).startswith(f"{tmp_path / name}:1: ")
+
+
+def test_steps_of_both_languages_are_created_in_the_order_of_their_files(tmp_path: Path) -> None:
+    write(tmp_path, b=one("python"))
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.js").write_text(
+            f"export const condition = {{{name}: String}};export const content = () => {{}};"
+        )
+
+    loaded = load_steps(tmp_path)
+
+    assert [(step.name, step.language) for step in loaded.steps] == [
+        ("a", "javascript"),
+        ("python", "python"),
+        ("c", "javascript"),
+    ]
+    assert {Path(file).name for file in loaded.sources} == {"a.js", "b.py", "c.js"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("export const condition = {a: };\nexport const content = () => {};", ":1: "),
+        ("export const condition = {a: 1};\n\nexport const content = () => { const x = 1; const x = 2 };", ":3: "),
+        ("export const condition = {a: nope};\nexport const content = () => {};", "nope is not defined"),
+        ("export const condition = {a: {$foo: 1}};\nexport const content = () => {};", "there is no operator '$foo'"),
+        ("while (true) {}\nexport const condition = {a: 1};\nexport const content = () => {};", "more than 2 s"),
+        ("export const condition = 3;\nexport const content = () => {};", "can never match"),
+    ],
+)
+def test_javascript_that_cannot_be_loaded_says_where_and_why(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.js").write_text(text)
+
+    message = fails(tmp_path)
+
+    assert message.startswith(str(tmp_path / "a.js"))
+    assert said in message
 
 
 def test_what_is_no_python_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("")
 
-    assert fails(tmp_path / "a.txt") == f"{tmp_path / 'a.txt'}: this is no Python file: its name must end in .py"
+    assert (
+        fails(tmp_path / "a.txt")
+        == f"{tmp_path / 'a.txt'}: this is no step file: its name must end in .py, .js, .mjs, .cjs, .ts or .mts"
+    )
     assert fails(3) == (
         "steps cannot be loaded from 3: a module, its name, a .py file, a folder, a step, or a list of these "
         "was expected"

@@ -1,0 +1,221 @@
+"""One worker process as the engine sees it: its socket, its isolates, and the runs that are in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.abc
+
+from aloma_py import jsontext
+from aloma_py.javascript.program import Program
+from aloma_py.javascript.wire import CONTROL, Frames, frame
+
+DATA_LIMIT: Final = 2 << 30
+"""Bytes of data that a worker may have: what is beyond fails in the step that asked for it."""
+
+Message = list[Any]
+
+
+class WorkerDied(Exception):
+    """The worker ended while runs were in it. ``suspected``: it may have been this run that ended it."""
+
+    def __init__(self, suspected: bool) -> None:
+        super().__init__("the JavaScript worker died")
+        self.suspected = suspected
+
+
+class Inbox:
+    """What V8 has to say about one run."""
+
+    __slots__ = ("_event", "_messages", "died")
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._event = anyio.Event()
+        self.died: WorkerDied | None = None
+
+    def put(self, message: Message) -> None:
+        self._messages.append(message)
+        self._event.set()
+
+    def die(self, error: WorkerDied) -> None:
+        self.died = error
+        self._event.set()
+
+    async def take(self) -> list[Message]:
+        """The messages that have come, at least one. Raises :class:`WorkerDied`."""
+        if not self._messages:
+            if self.died is None:
+                await self._event.wait()
+            if self.died is not None:
+                raise self.died
+        self._event = anyio.Event()
+        taken, self._messages = self._messages, []
+        return taken
+
+
+class Link:
+    """A worker process. Made by :meth:`start`; :meth:`serve` reads and writes until it dies."""
+
+    def __init__(self, process: anyio.abc.Process, stream: anyio.abc.SocketStream) -> None:
+        self.process = process
+        self.alive = True
+        self._killed = False
+        self.runs: dict[int, Inbox] = {}
+        self._stream = stream
+        self._isolates: dict[str, int] = {}
+        self._loaded: set[tuple[int, str]] = set()
+        self._setups: dict[int, Any] = {}
+        self._outgoing: list[bytes] = []
+        self._batches: dict[int, list[str]] = {}
+        self._posted: dict[int, deque[int]] = {}  # runs of the messages that V8 may not have handled yet
+        self._handled: dict[int, int] = {}
+        self._wake = anyio.Event()
+        self._ready = anyio.Event()
+
+    @classmethod
+    async def start(cls) -> Link:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            process = await anyio.open_process(
+                [sys.executable, "-m", "aloma_py.javascript.worker", str(fd), str(DATA_LIMIT)],
+                pass_fds=[fd],
+                env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.defpath, "LANG": "C.UTF-8"},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        ours.setblocking(False)
+        return cls(process, await anyio.abc.UNIXSocketStream.from_socket(ours))
+
+    # ── what is asked of it ─────────────────────────────────────────────────────────────────────────────────────
+
+    def isolate(self, workspace: str, hold: float, memory: int) -> int:
+        """The number of the workspace's isolate in this worker."""
+        number = self._isolates.get(workspace)
+        if number is None:
+            number = self._isolates[workspace] = len(self._isolates) + 1
+            self._posted[number] = deque()
+            self._handled[number] = 0
+            self._control({"open": number, "hold": hold, "memory": memory})
+        return number
+
+    def load(self, isolate: int, programs: Iterable[Program]) -> None:
+        """Have the isolate know these programs."""
+        for program in programs:
+            mark = (isolate, f"{program.kind} {program.key} {program.file}")
+            if mark not in self._loaded:
+                self._loaded.add(mark)
+                self._flush(isolate)
+                self._control({"load": isolate, **program.order()})
+
+    def setup(self, isolate: int, facts: Any) -> None:
+        """Tell the isolate what holds for all its runs, where that has changed."""
+        if self._setups.get(isolate) != facts:
+            self._setups[isolate] = facts
+            self.post(isolate, 0, f'["setup",0,{json.dumps(facts)}]')
+
+    def post(self, isolate: int, run: int, text: str) -> None:
+        """Send a message, as JSON text, about a run."""
+        self._batches.setdefault(isolate, []).append(text)
+        self._posted[isolate].append(run)
+        self._wake.set()
+
+    def _control(self, order: dict[str, Any]) -> None:
+        self._outgoing.append(frame(CONTROL, json.dumps(order).encode("utf-8", "surrogatepass")))
+        self._wake.set()
+
+    def _flush(self, isolate: int) -> None:
+        batch = self._batches.pop(isolate, None)
+        if batch:
+            self._outgoing.append(frame(isolate, f"[{','.join(batch)}]".encode("utf-8", "surrogatepass")))
+
+    def kill(self) -> None:
+        """End the process; who waits for its runs hears of it through :meth:`serve`."""
+        self.alive = False
+        if not self._killed and self.process.returncode is None:
+            self._killed = True
+            # Not process.kill(): that reaps a process that has just ended, and whoever waits for it hears a wrong code.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+
+    # ── the socket ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def serve(self) -> None:
+        """Read and write until the worker dies, then tell the runs that are in it."""
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._write)
+                await self._read()
+                group.cancel_scope.cancel()
+        except* (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            pass  # it is dead: that is what this method waits for
+        finally:
+            self._die()
+            with anyio.CancelScope(shield=True):
+                self.kill()
+                await self.process.wait()
+                await self._stream.aclose()
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            for isolate in list(self._batches):
+                self._flush(isolate)
+            pieces, self._outgoing = self._outgoing, []
+            await self._stream.send(b"".join(pieces))
+
+    async def _read(self) -> None:
+        frames = Frames()
+        while True:
+            try:
+                piece = await self._stream.receive(1 << 20)
+            except anyio.EndOfStream:
+                return
+            self._ready.set()
+            for isolate, body in frames.feed(piece):
+                for message in jsontext.loads(body):
+                    self._take(isolate, message)
+
+    def _take(self, isolate: int, message: Message) -> None:
+        kind = message[0]
+        if kind == "seen":
+            posted = self._posted[isolate]
+            while self._handled[isolate] < message[1] and posted:
+                posted.popleft()
+                self._handled[isolate] += 1
+            return
+        run = message[2] if kind == "event" else message[1]
+        inbox = self.runs.get(run)
+        if inbox is not None:
+            inbox.put(message)
+
+    async def ready(self) -> None:
+        """Wait until the process can take runs. Raises ``RuntimeError`` where it ended instead."""
+        await self._ready.wait()
+        if not self.alive:
+            raise RuntimeError(
+                "a JavaScript worker could not be started (python -m aloma_py.javascript.worker shows why)"
+            )
+
+    def _die(self) -> None:
+        self.alive = False
+        self._ready.set()
+        suspects = {run for posted in self._posted.values() for run in posted}
+        for run, inbox in self.runs.items():
+            inbox.die(WorkerDied(run in suspects))

@@ -1,0 +1,132 @@
+"""From step and library files in JavaScript to :class:`~aloma_py.steps.definition.StepDefinition`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from aloma_py.errors import ConditionError, LoadError
+from aloma_py.javascript.check import Checked, check
+from aloma_py.javascript.consult import Asker
+from aloma_py.javascript.program import Program
+from aloma_py.steps.definition import Location, Script, StepDefinition
+from aloma_py.steps.javascript.files import JSStep, read_library, read_steps
+from aloma_py.steps.javascript.footprint import javascript_footprint
+from aloma_py.steps.options import StepOptions, check_name, check_options
+
+SUFFIXES: Final = frozenset({".js", ".mjs", ".cjs", ".ts", ".mts"})
+_TYPED: Final = (".ts", ".mts")
+
+
+@dataclass(slots=True)
+class ScriptFiles:
+    """The JavaScript files of a workspace, gathered one by one and then defined together."""
+
+    steps: list[JSStep] = field(default_factory=list)
+    libraries: list[Program] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+    def add_file(self, file: Path, name: str) -> list[JSStep]:
+        """Read a step file; ``name`` is what its first step is called where the file says nothing else."""
+        found = read_steps(read_text(file), str(file), default_name=name)
+        for step in found:
+            try:
+                check_name(step.name)
+            except LoadError as error:
+                raise error.at(file=step.file, line=step.line) from None
+        self.steps += found
+        self.files.append(str(file))
+        return found
+
+    def add_library(self, namespace: str, file: Path) -> None:
+        library = read_library(read_text(file), str(file))
+        self.libraries.append(Program(namespace, str(file), library.program, "library"))
+        self.files.append(str(file))
+
+    def define(self) -> list[StepDefinition]:
+        """The steps, in the order in which they were added. Raises :class:`~aloma_py.errors.LoadError`."""
+        libraries = tuple(self.libraries)
+        spaces = sorted({program.key for program in libraries})
+        programs = [Program(f"{step.name}@{version_of(step)}", step.file, step.program) for step in self.steps]
+        try:
+            checked = check([*libraries, *programs]) if self.files else []
+        except (RuntimeError, OSError) as error:
+            raise LoadError(f"JavaScript cannot be checked: {error}") from error
+        for program, result in zip(libraries, checked, strict=False):
+            if result.error is not None:
+                raise LoadError(f"library {program.key!r}: {result.error}", file=program.file, line=result.line)
+        return [
+            _define(step, program, result, libraries, spaces)
+            for step, program, result in zip(self.steps, programs, checked[len(libraries) :], strict=True)
+        ]
+
+
+def read_text(file: Path) -> str:
+    """The text of a file. Raises :class:`~aloma_py.errors.LoadError`."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LoadError(f"the file is no UTF-8 text: {error.reason} at byte {error.start}", file=str(file)) from None
+    except OSError as error:
+        raise LoadError(f"the file cannot be read: {error.strerror}", file=str(file)) from None
+
+
+def version_of(step: JSStep) -> str:
+    """Twelve hex digits that change with the step's text or an option."""
+    return hashlib.sha256(f"{step.text}\0{sorted(step.options.items())!r}".encode(errors="replace")).hexdigest()[:12]
+
+
+def _define(
+    step: JSStep, program: Program, checked: Checked, libraries: tuple[Program, ...], spaces: Sequence[str]
+) -> StepDefinition:
+    if checked.error is not None:
+        raise LoadError(checked.error, file=step.file, line=checked.line, step=step.name)
+    asker = Asker(program, libraries)
+    try:
+        condition = _condition_of(step, checked, asker)
+        options = _options(step.options)
+    except LoadError as error:
+        raise error.at(file=step.file, line=step.line, step=step.name) from error.__cause__
+    found = javascript_footprint(step.text, typescript=step.file.endswith(_TYPED), libraries=spaces)
+    return StepDefinition(
+        name=step.name,
+        condition=condition,
+        function=_not_python,
+        language="javascript",
+        is_async=True,
+        footprint=found,
+        location=Location(step.file, step.line),
+        version=version_of(step),
+        source=step.text,
+        description=str(step.options.get("description") or step.description),
+        script=Script(program, libraries, asker, _config_names(step, libraries)),
+        **options,
+    )
+
+
+def _condition_of(step: JSStep, checked: Checked, asker: Asker) -> Any:
+    from aloma_py.conditions.condition import may_match_object
+    from aloma_py.steps.javascript.condition import javascript_condition
+
+    condition = javascript_condition(checked.condition, step.condition, asker, dict(step.dynamic))
+    if not may_match_object(condition.pattern):
+        raise ConditionError(f"a task's data is an object, which {step.condition} can never match")
+    return condition
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    checked = check_options({name: value for name, value in given.items() if name not in ("name", "description")})
+    return {one.name: getattr(checked, one.name) for one in fields(StepOptions)}
+
+
+def _config_names(step: JSStep, libraries: Sequence[Program]) -> str | None:
+    """The text in which the names of configuration values are looked for; ``None``: the code works with any name."""
+    text = "\n".join([step.text, *(program.text for program in libraries)])
+    return text if "config" in text else ""
+
+
+async def _not_python(**_: Any) -> None:
+    raise RuntimeError("a JavaScript step runs in V8; run its workspace")

@@ -1,0 +1,117 @@
+"""What is told of an error in JavaScript: name, message, the author's file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aloma_py import CallError, TaskState, Workspace
+
+pytestmark = pytest.mark.anyio
+
+
+class Bank:
+    """A connector that fails with a status."""
+
+    namespace = "bank"
+    methods: tuple[str, ...] | None = ("charge", "pay")
+    default: str | None = None
+    recorded = True
+
+    async def call(self, method: str, arguments: Any, context: Any) -> Any:
+        if method == "charge":
+            raise CallError("402 Payment Required: the card is empty", 402)
+        return {"paid": True}
+
+
+async def error_of(folder: Path, body: str, *, name: str = "one.js", libraries: Any = None) -> dict[str, Any]:
+    """What ``$errors`` has of a step whose content begins on line 4 of its file."""
+    file = folder / name
+    file.write_text(
+        f"// a step\nexport const condition = {{go: true}};\nexport const content = async () => {{\n{body}\n}};\n"
+    )
+    outcome = await Workspace.load(file, connectors=[Bank()], libraries=libraries).run({"go": True})
+    assert outcome.state is TaskState.ERROR, outcome.data
+    error: dict[str, Any] = outcome.errors["one"]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        ("throw new RangeError('too far')", "RangeError", "too far"),
+        ("null.x", "TypeError", "Cannot read properties of null"),
+        ("nowhere()", "ReferenceError", "nowhere is not defined"),
+        ("class OwnError extends Error { name = 'OwnError' }; throw new OwnError('own')", "OwnError", "own"),
+        ("throw 'just text'", "Error", "just text"),
+        ("throw 5", "Error", "5"),
+        ("throw null", "Error", "null"),
+        ("throw undefined", "Error", "undefined"),
+        ("throw {code: 7}", "Error", "code"),
+        ("throw Object.create(null)", "Error", "thrown"),
+        ("throw {get message() { throw 1 }}", "Error", "cannot be shown"),
+        ("await Promise.reject(new SyntaxError('later'))", "SyntaxError", "later"),
+        ("JSON.parse('{')", "SyntaxError", "JSON"),
+        ("await connectors.bank.charge({})", "CallError", "402 Payment Required"),
+        ("connectors.bank.charge({})", "CallError", "402 Payment Required"),
+        ("[1].forEach(async () => { throw new RangeError('in a loop') })", "RangeError", "in a loop"),
+        ("const work = async () => { throw new RangeError('floating') }; work()", "RangeError", "floating"),
+        ("setTimeout(() => { throw new RangeError('timer') }, 1); await connectors.utils.sleep({milliseconds: 5})",
+         "RangeError", "timer"),
+    ],
+)  # fmt: skip
+async def test_what_is_thrown_is_told(tmp_path, body, kind, message):
+    error = await error_of(tmp_path, body)
+    assert (error["type"], message in error["message"]) == (kind, True), error
+    assert error["attempt"] == 1 and "prelude" not in error["stack"]
+
+
+async def test_the_stack_has_the_file_and_the_line(tmp_path):
+    body = "const deep = () => {\n  throw new Error('deep')\n}\ndeep()"
+    error = await error_of(tmp_path, body)
+    frames = error["stack"].splitlines()
+    assert "one.js:5" in frames[1] and "one.js:7" in frames[2]
+
+
+async def test_the_lines_of_typescript_are_those_of_the_file(tmp_path):
+    body = "interface Order {\n  id: string;\n}\nconst order: Order = {id: '1'} as Order;\nthrow new Error(order.id)"
+    error = await error_of(tmp_path, body, name="one.mts")
+    assert "one.mts:8" in error["stack"]
+
+
+async def test_the_stack_goes_on_behind_an_await(tmp_path):
+    body = "const deep = async () => {\n  await connectors.bank.pay({});\n  throw new Error('deep')\n};\nawait deep()"
+    error = await error_of(tmp_path, body)
+    assert "one.js:6" in error["stack"] and "one.js:8" in error["stack"]
+
+
+async def test_the_stack_has_the_lines_of_a_library(tmp_path):
+    library = tmp_path / "tools.js"
+    library.write_text("// tools\nmodule.exports = {\n  fail() {\n    throw new Error('in the library')\n  },\n};\n")
+    folder = tmp_path / "steps"
+    folder.mkdir()
+    error = await error_of(folder, "\nlib.tools.fail()", libraries={"tools": str(library)})
+    assert "tools.js:4" in error["stack"] and "one.js:5" in error["stack"]
+
+
+async def test_the_code_sees_the_status_of_a_failed_call(tmp_path):
+    file = tmp_path / "one.js"
+    file.write_text(
+        "export const condition = {go: true};\nexport const content = async () => {\n"
+        "  try { await connectors.bank.charge({}) } catch (error) {\n"
+        "    data.seen = [error instanceof Error, error.status, error.message];\n  }\n};\n"
+    )
+    outcome = await Workspace.load(file, connectors=[Bank()]).run({"go": True})
+    assert outcome.data["seen"] == [True, 402, "402 Payment Required: the card is empty"]
+
+
+async def test_a_failed_run_changes_nothing(tmp_path):
+    file = tmp_path / "one.js"
+    file.write_text(
+        "export const condition = {go: true};\n"
+        "export const content = () => { data.changed = true; task.name('other'); throw new Error('no') };\n"
+    )
+    outcome = await Workspace.load(file).run({"go": True})
+    assert "changed" not in outcome.data and outcome.task.name == "task"
