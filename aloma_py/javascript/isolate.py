@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,6 +31,9 @@ V8_FLAGS: Final = (
 BATCH: Final = 1_000_000
 """How many characters of messages go into V8 at once."""
 
+FLUSH: Final = 0.02
+"""Seconds in which the last words of a worker are sent."""
+
 PATIENCE: Final = 5
 """A turn that uses no CPU (its process waits for its turn on the machine) is stopped after so many limits."""
 
@@ -37,7 +42,13 @@ Emit = Callable[[int, bytes], None]
 
 
 class Isolate:
-    """``hold`` is how many seconds of CPU one turn may take, ``memory`` V8's heap limit in bytes."""
+    """``hold`` is how many seconds of CPU one turn may take, ``memory`` V8's heap limit in bytes.
+
+    ``lost_answers`` counts the calls that V8 ended, when it was stopped, with something that mini-racer cannot read: it
+    raises in a callback of the loop, and what waits for the call is never told.
+    """
+
+    lost_answers = 0
 
     def __init__(self, number: int, emit: Emit, hold: float, memory: int) -> None:
         self.number = number
@@ -47,13 +58,14 @@ class Isolate:
         self._items: list[tuple[str, Any]] = []
         self._wake = asyncio.Event()
         self._acknowledged = "false"
+        self._batch = 0
         self._name = f"_{secrets.token_hex(16)}"  # a lexical name: no property that code could find
         self._context = mini_racer(asyncio.get_running_loop())
         self._v8: MiniRacer = self._context.__enter__()
         self._v8.eval(f"const {self._name} = {prelude_source()}; {self._name}.random.seed('{secrets.token_hex(32)}')")
         shared = self._v8.eval(f"{self._name}.progress")
         assert isinstance(shared, memoryview)
-        self._progress = shared.cast("i")  # [messages so far, the run at work or -1]
+        self._progress = shared.cast("i")  # [messages so far, the run at work or -1, the last batch taken]
         self._v8.set_hard_memory_limit(memory)
         self._task = asyncio.create_task(self._work())
 
@@ -68,6 +80,14 @@ class Isolate:
         self._context.__exit__(None, None, None)
 
     async def _work(self) -> None:
+        try:
+            await self._handle_items()
+        except Exception:
+            # Nobody would hear of the runs in here any more: they start again in another worker.
+            traceback.print_exc()
+            os._exit(1)
+
+    async def _handle_items(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -96,8 +116,17 @@ class Isolate:
         """Have V8 handle the messages, and tell what it said. Gives the runs that had to be stopped."""
         text = json.dumps(messages)
         exact = "true" if has_long_number(text) else "false"
-        result, at_work = await self._call(f"{self._name}.pump({self._acknowledged},{text},{exact})")
-        out_of_memory = self._v8.was_hard_memory_limit_reached()
+        self._batch += 1
+        while True:
+            code = f"{self._name}.pump({self._acknowledged},{text},{exact},{self._batch})"
+            result, at_work = await self._call(code)
+            out_of_memory = self._v8.was_hard_memory_limit_reached()
+            if result is not None or self._progress[2] == self._batch:
+                break
+            # A stop that was meant for the call before can hit this one before V8 has taken its messages.
+            self._acknowledged = "false"
+            if out_of_memory:
+                await self._recover()
         self._acknowledged = "false" if result is None else "true"
         stopped = [] if result is not None else [at_work]
         if out_of_memory:
@@ -146,10 +175,24 @@ class Isolate:
                 seen, cpu, wall = at, time.process_time(), time.monotonic()
             elif time.process_time() - cpu > self.hold or time.monotonic() - wall > PATIENCE * self.hold:
                 call.cancel()
-                await asyncio.wait({call})
+                await self._cancelled(call)
                 break
             done, _ = await asyncio.wait({call}, timeout=self.hold / 8)
         return seen[1]
+
+    async def _cancelled(self, call: asyncio.Future[Any]) -> None:
+        """Wait until V8 has stopped the call."""
+        lost = Isolate.lost_answers
+        for _ in range(40):
+            done, _ = await asyncio.wait({call}, timeout=0.05)
+            if done:
+                return
+            if Isolate.lost_answers != lost:
+                break
+        # V8 cannot be used any more. Its runs start again in another worker, but for the one that was at work.
+        self.tell("stopped", self._progress[1], "time")
+        await asyncio.sleep(FLUSH)
+        os._exit(1)
 
     def tell(self, *event: Any) -> None:
         """An event about this isolate, for the parent."""

@@ -83,6 +83,7 @@ class Link:
         self._handled: dict[int, int] = {}
         self._wake = anyio.Event()
         self._ready = anyio.Event()
+        self._explained = False
 
     @classmethod
     async def start(cls) -> Link:
@@ -195,11 +196,13 @@ class Link:
     def _take(self, isolate: int, message: Message) -> None:
         kind = message[0]
         if kind == "seen":
+            self._explained = False
             posted = self._posted[isolate]
             while self._handled[isolate] < message[1] and posted:
                 posted.popleft()
                 self._handled[isolate] += 1
             return
+        self._explained = kind == "event"
         run = message[2] if kind == "event" else message[1]
         inbox = self.runs.get(run)
         if inbox is not None:
@@ -216,6 +219,7 @@ class Link:
     def _die(self) -> None:
         self.alive = False
         self._ready.set()
-        suspects = {run for posted in self._posted.values() for run in posted}
+        # A worker that had to stop a run, and ended over it, has named the culprit.
+        suspects = set() if self._explained else {run for posted in self._posted.values() for run in posted}
         for run, inbox in self.runs.items():
             inbox.die(WorkerDied(run in suspects))

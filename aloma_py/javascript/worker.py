@@ -63,7 +63,16 @@ def limit(memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which ends its workers itself
 
 
+def note_lost_answer(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Count what :attr:`Isolate.lost_answers` is about; everything else is told as ever."""
+    if "_handle_callback_from_v8" in context.get("message", ""):
+        Isolate.lost_answers += 1
+    else:
+        loop.default_exception_handler(context)
+
+
 async def work(fd: int) -> None:
+    asyncio.get_running_loop().set_exception_handler(note_lost_answer)
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fd), limit=PIECE)
     await Worker(reader, writer).serve()
 

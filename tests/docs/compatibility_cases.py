@@ -251,8 +251,7 @@ CONNECTORS = [
          "data.got = (await connectors.fetch({'url': data.url, 'bodyOnly': True})).method", {"got": "GET"}, {"url": "URL"}),
     Case("`fetch(url, options)`", "const r = await fetch(data.url); data.got = [r.ok, r.body.method, (await r.json()).method, r.headers.get('content-type')]",
          "r = await connectors.fetch(url=data.url); data.got = [r.ok, r.body.method, r.json().method, r.headers.get('content-type')]",
-         {"got": [True, "GET", "GET", "application/json"]}, {"url": "URL"}, note="use `connectors.fetch({url})`; in Python `connectors.fetch(url=…)`",
-         js_then=not_yet("connector 'fetch' has no method 'request'")),
+         {"got": [True, "GET", "GET", "application/json"]}, {"url": "URL"}, note="in Python `connectors.fetch(url=…)`"),
     Case("`connectors.utils.sleep({milliseconds})`", "await connectors.utils.sleep({milliseconds: 20}); data.woke = 1",
          "await connectors.utils.sleep({'milliseconds': 20}); data.woke = 1", {"woke": 1}),
 ]  # fmt: skip

@@ -466,10 +466,11 @@ internal.libraries = new Proxy(libraries, {
   get(_, namespace) { if (current && !(namespace in libraries) && typeof namespace !== 'symbol') current.missing = null; return libraries[namespace] },
   set() { throw new TypeError('lib cannot be changed') },
 });
-internal.pump = (acknowledged, messages, exact) => {
+internal.pump = (acknowledged, messages, exact, batch) => {
   if (acknowledged) outbox = [];
   idled = [];
   inbox.push(...(exact ? parse(messages, wholeNumbers) : parse(messages)));
+  progress[2] = batch;
   for (let message; (message = inbox.shift());) {
     progress[1] = message[1];
     progress[0]++;
