@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - rows of a table, and its head, as they are in the page
 """``docs/compatibility.md`` is what the cases of ``compatibility_cases.py`` show when they are run, row by row.
 
 ``python tests/docs/test_compatibility.py`` writes the page anew.
