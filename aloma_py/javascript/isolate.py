@@ -28,14 +28,23 @@ V8_FLAGS: Final = (
     "--disallow-code-generation-from-strings",  # no eval, no Function
     "--stack-size=900",
 )
-BATCH: Final = 1_000_000
+MESSAGE, RUN, BATCH, STOP = range(4)
+"""What V8 shares: the messages so far, the run at work or -1, the last batch it took, and whether it is to stop."""
+
+PIECE: Final = 1_000_000
 """How many characters of messages go into V8 at once."""
+
+OURS: Final = True
+"""Marks a message that the worker itself has made: the engine counts its own."""
 
 FLUSH: Final = 0.02
 """Seconds in which the last words of a worker are sent."""
 
 PATIENCE: Final = 5
 """A turn that uses no CPU (its process waits for its turn on the machine) is stopped after so many limits."""
+
+GRACE: Final = 1.0
+"""Seconds in which V8 has to stop what it does when it is told to."""
 
 Emit = Callable[[int, bytes], None]
 """``(isolate, JSON text)``: tell the parent."""
@@ -65,7 +74,7 @@ class Isolate:
         self._v8.eval(f"const {self._name} = {prelude_source()}; {self._name}.random.seed('{secrets.token_hex(32)}')")
         shared = self._v8.eval(f"{self._name}.progress")
         assert isinstance(shared, memoryview)
-        self._progress = shared.cast("i")  # [messages so far, the run at work or -1, the last batch taken]
+        self._progress = shared.cast("i")
         self._v8.set_hard_memory_limit(memory)
         self._task = asyncio.create_task(self._work())
 
@@ -102,97 +111,121 @@ class Isolate:
     async def _pump(self) -> None:
         parts: list[str] = []
         size = 0
-        while self._items and self._items[0][0] == "messages" and size < BATCH:
+        while self._items and self._items[0][0] == "messages" and size < PIECE:
             text = self._items.pop(0)[1][1:-1]
             size += len(text)
             if text:
                 parts.append(text)
-        stopped = await self._post(f"[{','.join(parts)}]")
-        while stopped:
-            # What is left of the batch is in V8's inbox; the killed runs hear nothing more.
-            stopped = await self._post(json.dumps([["kill", run] for run in stopped]))
+        left: str | None = f"[{','.join(parts)}]"
+        while left is not None:
+            left = await self._post(left)
 
-    async def _post(self, messages: str) -> list[int]:
-        """Have V8 handle the messages, and tell what it said. Gives the runs that had to be stopped."""
+    async def _post(self, messages: str) -> str | None:
+        """Have V8 handle the messages, and tell what it said. Gives what is to be posted next to come to an end.
+
+        What is left of a batch that was stopped is in V8's inbox; the runs that were stopped hear nothing more.
+        """
         text = json.dumps(messages)
         exact = "true" if has_long_number(text) else "false"
         self._batch += 1
-        while True:
-            code = f"{self._name}.pump({self._acknowledged},{text},{exact},{self._batch})"
-            result, at_work = await self._call(code)
-            out_of_memory = self._v8.was_hard_memory_limit_reached()
-            if result is not None or self._progress[2] == self._batch:
-                break
-            # A stop that was meant for the call before can hit this one before V8 has taken its messages.
-            self._acknowledged = "false"
-            if out_of_memory:
-                await self._recover()
-        self._acknowledged = "false" if result is None else "true"
-        stopped = [] if result is not None else [at_work]
+        result, stopped = await self._call(f"{self._name}.pump({self._acknowledged},{text},{exact},{self._batch})")
+        out_of_memory = self._v8.was_hard_memory_limit_reached()
         if out_of_memory:
             await self._recover()
-            if result is not None:  # V8 dropped what was left of a run's turn and went on: that run waits for nothing
-                stopped = json.loads(result)[0][2]
-        if result is not None:
+            stopped = dict.fromkeys(stopped, "memory")
+        if result is None:
+            # What V8 has to say is still in its outbox; the messages are not in its inbox where it was stopped early.
+            self._acknowledged = "false"
+            if self._progress[BATCH] != self._batch:
+                return messages
+        else:
+            self._acknowledged = "true"
             self._emit(self.number, result.encode("utf-8", "surrogatepass"))
-        for run in stopped:
-            self.tell("stopped", run, "memory" if out_of_memory else "time")
-        return stopped
+            if not out_of_memory:
+                return None
+            # V8 dropped the rest of a turn and went on: that turn was longer than any other.
+            stopped = {json.loads(result)[0][2]: "memory"}
+        for run, reason in stopped.items():
+            self.tell("stopped", run, reason)
+        return json.dumps([["kill", run, OURS] for run in stopped])
 
     async def _load(self, item: dict[str, Any]) -> None:
         door = "library" if item["kind"] == "library" else "load"
         code = f"{self._name}.{door}({json.dumps(item['key'])},{json.dumps(item['file'])},{item['code']}"
         try:
             result, _ = await self._call(code)
-            if result is None:
-                self.tell("unloaded", item["key"], "it ran too long while it was loaded")
+            trouble = None if result is not None else "it ran too long, or took too much memory, while it was loaded"
         except JSEvalException as error:
-            self.tell("unloaded", item["key"], str(error))
+            trouble = str(error)
+        if trouble is not None:
+            told = ",".join(json.dumps(word) for word in (item["kind"], item["key"], trouble))
+            await self._call(f"{self._name}.unloaded({told})")
 
-    async def _call(self, code: str) -> tuple[str | None, int]:
-        """What V8 gave, ``None`` where it was stopped; and the run that was at work when it was looked at last."""
+    async def _call(self, code: str) -> tuple[str | None, dict[int, str]]:
+        """What V8 gave; or ``None``, and the runs that were stopped: for their ``time``, or for a ``neighbour``'s."""
         call = asyncio.ensure_future(self._v8.eval_cancelable(code))
-        at_work = await self._watch(call)
+        culprit = await self._watch(call)
         try:
-            return str(call.result()), at_work
+            return str(call.result()), {}
         except (asyncio.CancelledError, JSOOMException, JSTimeoutException, JSTerminatedException):
-            return None, at_work if at_work > 0 else self._progress[1]
+            stopped = {} if culprit is None else {culprit: "time"}
+            if culprit is not None:
+                await self._drain(culprit)
+            self._progress[STOP] = 0
+            at_work = self._progress[RUN]
+            if at_work != -1 and at_work not in stopped:
+                stopped[at_work] = "neighbour"  # the stop came when the culprit had just ended its turn
+            return None, stopped
 
     async def _recover(self) -> None:
         """Make V8 usable again after it ran out of memory: the first call after that is stopped by it."""
         self._v8.low_memory_notification()
         self._v8.set_hard_memory_limit(self.memory)
-        await self._call("0")
+        await self._drain(self._progress[RUN])
 
-    async def _watch(self, call: asyncio.Future[Any]) -> int:
-        """Wait for the call; cancel it when one message holds V8 for too long. Gives the run that was at work."""
+    async def _watch(self, call: asyncio.Future[Any]) -> int | None:
+        """Wait for the call; stop it when one message holds V8 for too long. Gives the message's run then."""
+        lost = Isolate.lost_answers
         done, _ = await asyncio.wait({call}, timeout=self.hold / 4)
         seen = (-1, -1)
         cpu = wall = 0.0
+        probe: asyncio.Future[Any] | None = None
+        culprit = None
         while not done:
-            at = (self._progress[0], self._progress[1])
+            at = (self._progress[MESSAGE], self._progress[RUN])
             if at != seen:
                 seen, cpu, wall = at, time.process_time(), time.monotonic()
             elif time.process_time() - cpu > self.hold or time.monotonic() - wall > PATIENCE * self.hold:
+                culprit = seen[1]
+                self._progress[STOP] = 1
                 call.cancel()
-                await self._cancelled(call)
-                break
+            if Isolate.lost_answers != lost and probe is None:  # an answer was lost: of this call, or of a neighbour's
+                probe = asyncio.ensure_future(self._v8.eval_cancelable("0"))
+            if probe is not None and probe.done():
+                call.cancel()
             done, _ = await asyncio.wait({call}, timeout=self.hold / 8)
-        return seen[1]
+        return culprit
 
-    async def _cancelled(self, call: asyncio.Future[Any]) -> None:
-        """Wait until V8 has stopped the call."""
-        lost = Isolate.lost_answers
-        for _ in range(40):
-            done, _ = await asyncio.wait({call}, timeout=0.05)
-            if done:
-                return
-            if Isolate.lost_answers != lost:
-                break
-        # V8 cannot be used any more. Its runs start again in another worker, but for the one that was at work.
-        self.tell("stopped", self._progress[1], "time")
-        await asyncio.sleep(FLUSH)
-        os._exit(1)
+    async def _drain(self, culprit: int) -> None:
+        """Wait until V8 has stopped, and until the stop has left nothing behind.
+
+        A stop hits what V8 is at when it comes, which may be the next call, or the making of its answer: so calls that
+        nobody needs go ahead of the next, until one of them is answered.
+        """
+        probes: list[asyncio.Future[Any]] = []
+        began = time.monotonic()
+        while not (probes and probes[-1].done() and probes[-1].exception() is None):
+            lost = Isolate.lost_answers
+            probes.append(asyncio.ensure_future(self._v8.eval_cancelable("0")))
+            while not probes[-1].done() and Isolate.lost_answers == lost:
+                await asyncio.wait({probes[-1]}, timeout=0.02)
+                if time.monotonic() - began > GRACE:
+                    # It is in a built-in function that no stop reaches. The other runs start again elsewhere.
+                    self.tell("stopped", culprit, "time")
+                    await asyncio.sleep(FLUSH)
+                    os._exit(1)
+        for probe in probes:
+            probe.cancel()
 
     def tell(self, *event: Any) -> None:
         """An event about this isolate, for the parent."""

@@ -28,11 +28,15 @@ Message = list[Any]
 
 
 class WorkerDied(Exception):
-    """The worker ended while runs were in it. ``suspected``: it may have been this run that ended it."""
+    """The worker ended while runs were in it.
 
-    def __init__(self, suspected: bool) -> None:
+    ``suspected``: it may have been this run that ended it. ``explained``: it is known which run it was.
+    """
+
+    def __init__(self, *, suspected: bool = False, explained: bool = False) -> None:
         super().__init__("the JavaScript worker died")
         self.suspected = suspected
+        self.explained = explained
 
 
 class Inbox:
@@ -219,7 +223,7 @@ class Link:
     def _die(self) -> None:
         self.alive = False
         self._ready.set()
-        # A worker that had to stop a run, and ended over it, has named the culprit.
-        suspects = set() if self._explained else {run for posted in self._posted.values() for run in posted}
+        suspects = {run for posted in self._posted.values() for run in posted}
         for run, inbox in self.runs.items():
-            inbox.die(WorkerDied(run in suspects))
+            # A worker that had to stop a run, and ended over it, has named the culprit.
+            inbox.die(WorkerDied(suspected=run in suspects and not self._explained, explained=self._explained))

@@ -101,26 +101,23 @@ class Pool:
                 self.links.clear()
                 group.cancel_scope.cancel()
 
-    async def warm(self) -> None:
-        """Start a worker before it is needed."""
-        await self._pick()
-
     async def run(self, job: Job) -> Message:
         """Run the job's program; gives ``["done", run, patch, ops]``.
 
         Raises :class:`ScriptError` for what the code throws, :class:`ScriptTimeout` and :class:`ScriptMemory` for the
         limits that it passed.
         """
-        deaths, suspected = 0, False
+        unexplained, suspected, again = 0, False, False
         while True:
             try:
                 if suspected:
                     async with self._alone:
                         return await self._run_alone(job)
-                return await self._attempt(await self._pick(), job, again=deaths > 0)
+                return await self._attempt(await self._pick(), job, again=again)
             except WorkerDied as died:
-                deaths += 1
-                suspected = died.suspected or deaths > 1
+                again = True
+                unexplained += not died.explained
+                suspected = died.suspected or unexplained > 1
 
     async def _run_alone(self, job: Job) -> Message:
         link = await self._start()
@@ -145,8 +142,8 @@ class Pool:
             alive = [link for link in self.links if link.alive]
             if len(alive) < self.size:
                 link = await self._start()
-                self.links = [*alive, link]
-            return min((link for link in self.links if link.alive), key=lambda link: len(link.runs))
+                self.links = [*(link for link in self.links if link.alive), link]
+        return await self._pick()
 
     async def _start(self) -> Link:
         if self._group is None:
@@ -171,7 +168,7 @@ class Pool:
         self._numbers += 1
         number, inbox = self._numbers, Inbox()
         if not link.alive:
-            raise WorkerDied(suspected=False)
+            raise WorkerDied(explained=True)
         link.runs[number] = inbox
         try:
             yield number, inbox
@@ -194,8 +191,11 @@ class Pool:
             finally:
                 if not ended:
                     link.post(isolate, run, f'["kill",{run}]')
-            if message[0] == "done":
-                return message
+            match message:
+                case ["done", *_]:
+                    return message
+                case ["event", "stopped", _, "neighbour"]:
+                    raise WorkerDied(explained=True)
             raise _failure(message, job)
 
     async def judge(
@@ -213,6 +213,8 @@ class Pool:
                         if message[0] == "judged":
                             answers: list[dict[str, Any]] = message[2]
                             return answers
+                        if message[3] == "neighbour":
+                            break
                         reason = "more memory than it may have" if message[3] == "memory" else "too much time"
                         return [{"error": f"the condition's code took {reason}"}] * len(questions)
             except WorkerDied:

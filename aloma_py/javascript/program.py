@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -39,6 +38,3 @@ class Program:
     def order(self) -> dict[str, str]:
         """What tells a worker to load it."""
         return {"kind": self.kind, "key": self.key, "file": self.file, "code": self.code}
-
-    def size(self) -> int:
-        return len(json.dumps(self.text))

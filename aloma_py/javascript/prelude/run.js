@@ -28,6 +28,8 @@ Error.prepareStackTrace = (error, frames) => {
   return lines.join('\n');
 };
 
+const [MESSAGE, RUN, BATCH, STOP] = [0, 1, 2, 3];
+const stopping = Atomics.load;
 const progress = new Int32Array(internal.progress = new SharedArrayBuffer(16));
 const modules = new Map();   // key -> factory of a step
 const libraries = create(null);  // namespace -> its exports
@@ -35,7 +37,7 @@ const runs = new Map();
 let current = null;          // the run whose message is handled
 let outbox = [];
 let inbox = [];
-let idled = [];              // runs that began to wait for nothing while the last messages were handled
+let handled = 0;             // messages of the engine so far
 let connectorNames = new Map();
 const emit = message => { outbox.push(stringify(message)) };
 
@@ -468,21 +470,27 @@ internal.libraries = new Proxy(libraries, {
 });
 internal.pump = (acknowledged, messages, exact, batch) => {
   if (acknowledged) outbox = [];
-  idled = [];
   inbox.push(...(exact ? parse(messages, wholeNumbers) : parse(messages)));
-  progress[2] = batch;
+  progress[BATCH] = batch;
+  let longest = 0;
+  let slowest = -1;          // the run whose turn was the longest
   for (let message; (message = inbox.shift());) {
-    progress[1] = message[1];
-    progress[0]++;
+    current = null;
+    progress[RUN] = message[1];
+    progress[MESSAGE]++;
+    if (message[0] !== 'kill' || !message[2]) handled++;
     const began = now();
     dispatch[message[0]](...message.slice(1));
     %PerformMicrotaskCheckpoint();
+    if (stopping(progress, STOP)) return '';  // the turn was stopped in a microtask: V8 goes on after those
+    const took = now() - began;
+    if (took >= longest) [longest, slowest] = [took, message[1]];
     const run = current;
     current = null;
-    if (run && !run.ended) account(run, now() - began);
+    if (run && !run.ended) account(run, took);
   }
-  progress[1] = -1;
-  return `[["seen",${progress[0]},[${idled}]]${outbox.length ? "," + outbox.join(",") : ""}]`;
+  progress[RUN] = -1;
+  return `[["seen",${handled},${slowest}]${outbox.length ? "," + outbox.join(",") : ""}]`;
 };
 const account = (run, took) => {
   run.used += took;
@@ -492,7 +500,6 @@ const account = (run, took) => {
     finish(run, run.failure);
   } else if (!run.calls.size && !run.timers.size && !run.idle) {
     run.idle = true;
-    idled.push(run.id);
     emit(['idle', run.id]);
   }
 };
@@ -521,6 +528,12 @@ internal.library = (namespace, file, factory) => {
   const known = libraries[namespace] ?? (libraries[namespace] = {});
   Object.defineProperties(known, Object.getOwnPropertyDescriptors(module.exports));
   return Object.keys(module.exports).join(',');
+};
+// What could not be loaded says so where it is used.
+internal.unloaded = (kind, key, reason) => {
+  const refuse = () => { throw new Error(`${kind} '${key}' could not be loaded: ${reason}`) };
+  if (kind === 'library') libraries[key] = new Proxy({}, { get: refuse, has: refuse });
+  else modules.set(key, refuse);
 };
 internal.describeCondition = key => {
   const { condition } = judgeable(key, {}, () => { throw new Error('not now') });
