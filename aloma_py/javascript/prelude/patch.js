@@ -2,6 +2,8 @@
 // Comparing here keeps what JavaScript cannot tell apart or write down (1.0 and 1, the order of members) as it was.
 const { is, hasOwn, keys } = Object;
 const { isArray } = Array;
+internal.rawJSON = JSON.rawJSON;
+internal.isRawJSON = JSON.isRawJSON;
 
 const place = path => path.reduce((text, part) => text + (typeof part === 'number' ? `[${part}]` : `.${part}`), 'data');
 

@@ -1,0 +1,43 @@
+// What is told of an error: its name, message, stack with the author's lines, and status.
+const { defineProperty } = Object;
+
+// Stacks show the user's files, and none of the prelude's frames.
+Error.stackTraceLimit = 20;
+Error.prepareStackTrace = (error, frames) => {
+  let head;
+  try { head = String(error) } catch { head = 'Error' }
+  const lines = [head];
+  for (const frame of frames) {
+    const file = frame.getScriptNameOrSourceURL();
+    if (file && file !== '<anonymous>') lines.push(`    at ${frame}`);
+  }
+  return lines.join('\n');
+};
+
+const text = value => { try { return String(value) } catch { return 'an error that cannot be shown' } };
+const describe = error => {
+  try {
+    if (error !== null && typeof error === 'object' && 'message' in error) {
+      const status = error.status;
+      return { name: text(error.name || 'Error'), message: text(error.message), stack: text(error.stack ?? ''),
+               status: Number.isInteger(status) ? status : null };
+    }
+    const shown = typeof error === 'string' ? error : internal.show(error);
+    return { name: 'Error', message: `thrown: ${shown}`, stack: '', status: null };
+  } catch {
+    return { name: 'Error', message: 'an error that cannot be shown', stack: '', status: null };
+  }
+};
+
+class CallError extends Error {
+  // `site` is an error made where the call was: its stack has the author's line, the answer's turn has none.
+  constructor({ name, message, status }, site) {
+    super(message);
+    defineProperty(this, 'name', { value: name || 'CallError', configurable: true, writable: true });
+    if (status !== null && status !== undefined) this.status = status;
+    const [, ...frames] = site.stack.split('\n');
+    defineProperty(this, 'stack', { value: [`${this.name}: ${message}`, ...frames].join('\n'), configurable: true, writable: true });
+  }
+}
+
+Object.assign(internal, { text, describe, CallError });

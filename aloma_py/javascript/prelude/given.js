@@ -1,0 +1,156 @@
+// What the code of one run is given: `task`, `connectors`, `audit` and the others, made for that run.
+const { defineProperty, freeze, create } = Object;
+const { text } = internal;
+const isView = ArrayBuffer.isView;
+const NativePromise = Promise;
+const MOST_TIMERS = 10_000;
+// As `then`, but nobody who asks: what came of a call is looked at by the code only.
+const after = (promise, ...handlers) => NativePromise.prototype.then.call(promise, ...handlers);
+internal.after = after;
+let connectorNames = new Map();  // namespace -> the method that calling it means
+internal.setConnectors = names => { connectorNames = new Map(names) };
+internal.namesOfConnectors = () => [...connectorNames.keys()].sort();
+
+const bytes = value => (isView(value) ? { $bytes: internal.base64.encode(value) } : value);
+const content = value => (value !== null && typeof value === 'object' && typeof value.$bytes === 'string'
+  ? Buffer.from(value.$bytes, 'base64') : value);
+
+const makeTask = run => {
+  const { task } = run.spec;
+  let { name } = task;
+  let tags = task.tags;
+  let children = 0;
+  const id = freeze(defineProperty(defineProperty(() => task.id, 'toString', { value: () => task.id }),
+                                   'toJSON', { value: () => task.id }));
+  return {
+    id,
+    name(value) { if (value !== undefined) { run.op('name', value); name = text(value) } return name },
+    tags(value) { if (value !== undefined) { run.op('tags', value); tags = [...value] } return [...tags] },
+    createdAt: task.createdAt,
+    workspace: () => task.workspace,
+    region: () => task.region,
+    config: key => run.spec.config[key],
+    complete: result => run.op('complete', result ?? null),
+    completeOnExpire: result => run.op('completeOnExpire', result ?? null),
+    timeout: after => run.op('timeout', after),
+    ignore: () => run.op('ignore'),
+    park: after => run.op('park', after ?? null),
+    subtask(title, data, options) {
+      run.op('subtask', title, data ?? {}, options ?? {});
+      return `${run.spec.child}-${++children}`;
+    },
+    visualize: picture => run.op('visualize', picture),
+    getData: async () => internal.copy(run.data),
+  };
+};
+
+const makeConnectors = run => new Proxy(create(null), {
+  get(_, namespace) {
+    if (typeof namespace === 'symbol') return undefined;
+    const known = connectorNames.get(namespace);
+    run.missing = known === undefined ? ['connector', namespace] : null;
+    return known === undefined ? undefined : method(run, namespace, '', known);
+  },
+  has: (_, namespace) => connectorNames.has(namespace),
+  ownKeys: () => [...connectorNames.keys()],
+  getOwnPropertyDescriptor(_, namespace) {
+    if (!connectorNames.has(namespace)) return undefined;
+    const value = method(run, namespace, '', connectorNames.get(namespace));
+    return { value, enumerable: true, configurable: true };
+  },
+  set() { throw new TypeError('connectors cannot be changed') },
+});
+
+const method = (run, namespace, path, fallback) => new Proxy(function () {}, {
+  get(_, name) {
+    if (typeof name === 'symbol' || name === 'then' || name === 'toJSON') return undefined;
+    return method(run, namespace, path ? `${path}.${name}` : name, null);
+  },
+  apply(_, __, args) {
+    const called = path || fallback;
+    if (!called) throw new TypeError(`connector '${namespace}' is not called itself: call one of its methods`);
+    if (args.length > 1 && !(args.length === 2 && typeof args[0] === 'string')) {
+      throw new TypeError(`${namespace}.${called} takes one object; ${args.length} arguments were given`);
+    }
+    let given = args.length === 2 ? { url: args[0], options: args[1] } : args[0] ?? {};
+    let into = null;
+    if (given !== null && typeof given === 'object' && typeof given.into === 'string') ({ into, ...given } = given);
+    return run.call('connector', namespace, called, given, into);
+  },
+  set() { throw new TypeError('connectors cannot be changed') },
+});
+
+const makeTimers = run => {
+  const start = (repeat, call, wait, args) => {
+    if (typeof call !== 'function') throw new TypeError('a timer needs a function');
+    run.open();
+    if (run.timers.size >= MOST_TIMERS) throw new RangeError(`more than ${MOST_TIMERS} timers are under way`);
+    const id = ++run.lastCall;
+    const after = Math.max(Number(wait) || 0, repeat ? 1 : 0);
+    run.timers.set(id, { repeat, call, after, args });
+    run.say('call', id, 'timer', [after]);
+    return id;
+  };
+  const clear = id => { if (run.timers.delete(id)) run.say('clear', id) };
+  return {
+    setTimeout: (call, wait, ...args) => start(false, call, wait, args),
+    setInterval: (call, wait, ...args) => start(true, call, wait, args),
+    setImmediate: (call, ...args) => start(false, call, 0, args),
+    clearTimeout: clear,
+    clearInterval: clear,
+  };
+};
+
+const fail = (run, error) => { if (!run.failure) run.failure = { error } };
+
+const makeFloating = run => value => {
+  if (typeof value === 'function') {
+    return function (...args) { return run.floating(value.apply(this, args)) };
+  }
+  if (value instanceof internal.Answer) return value;  // calls are looked after anyway
+  if (value instanceof NativePromise) after(value, undefined, error => fail(run, error));
+  return value;
+};
+
+internal.globalsOf = run => {
+  run.floating = makeFloating(run);
+  const connectors = makeConnectors(run);
+  const task = makeTask(run);
+  const trail = run.spec.audit;
+  const given = [];
+  return {
+    data: run.data,
+    task,
+    step: { name: run.spec.step.name, attempt: run.spec.step.attempt, redo: () => run.op('redo') },
+    connectors,
+    lib: internal.libraries,
+    audit: {
+      log(line, details) {
+        const msg = internal.show(line);
+        run.op('audit.log', msg, details ?? null);
+        given.push(internal.copy(details === undefined ? { msg } : { msg, details }));
+      },
+      reference(reference) {
+        run.op('audit.reference', reference);
+        given.push(internal.copy(reference));
+      },
+      get: () => internal.copy([...trail, ...given]),
+    },
+    graph: internal.graph(run.data),
+    mapper: internal.mapper,
+    file: {
+      write: (name, value) => run.call('file.write', text(name), bytes(value)),
+      read: name => after(run.call('file.read', text(name)), content),
+    },
+    blob: {
+      create: ({ content: value, ...about }) => run.call('blob.create', { ...about, content: bytes(value) }),
+      get: id => run.call('blob.get', id),
+      getContent: id => after(run.call('blob.getContent', id), content),
+    },
+    user: { conversation: options => run.op('conversation', options ?? {}) },
+    config: task.config,
+    fetch: (url, options) => run.call('connector', 'fetch', 'fetch', internal.fetchArguments(url, options), null),
+    console: internal.console((level, line) => run.log(level, line)),
+    ...makeTimers(run),
+  };
+};
