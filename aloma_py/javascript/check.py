@@ -21,7 +21,7 @@ from aloma_py.javascript.program import Program
 SECONDS: Final = 2
 """How long one file may run while it is loaded."""
 
-_PLACE: Final = re.compile(r"^[^\n]*?:(\d+): (.*?)(?:\n|$)", re.DOTALL)
+_PLACE: Final = re.compile(r"^([^\n]*?):(\d+): (.*?)(?:\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +83,24 @@ def main() -> None:
         except JSTimeoutException:
             answer["error"] = f"it ran for more than {SECONDS} s while it was loaded, and was stopped"
         except Exception as error:
-            answer.update(told(str(error)))
+            answer.update(told(str(error), order["code"].rpartition("//# sourceURL=")[2]))
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     os._exit(0)
 
 
-def told(text: str) -> dict[str, Any]:
-    """The error and its line from V8's text: ``file:3: SyntaxError: …``, the line, a caret, the stack."""
+def told(text: str, file: str) -> dict[str, Any]:
+    """The error and its line in ``file`` from V8's text: ``file:3: SyntaxError: …``, the line, a caret, the stack.
+
+    The first line of the stack that is in the file is nearer than the place where V8 gave up, which may be another
+    file or none of the user's. Without such a place, there is no line.
+    """
     found = _PLACE.match(text)
     if found is None:
         return {"error": text.strip().splitlines()[0] if text.strip() else "it cannot be read"}
-    at = re.search(r"\n    at [^\n]*?:(\d+):\d+\)?", text)  # a stack's first line is nearer than where we called it
-    line = int(at[1]) if at else int(found[1])
-    return {"error": found[2], "line": line}
+    at = re.search(rf"\n    at (?:[^\n]*\()?{re.escape(file)}:(\d+):\d+\)?", text)
+    line = int(at[1]) if at else int(found[2]) if found[1] == file else None
+    return {"error": found[3], "line": line}
 
 
 if __name__ == "__main__":

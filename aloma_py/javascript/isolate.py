@@ -31,8 +31,11 @@ V8_FLAGS: Final = (
 MESSAGE, RUN, BATCH, STOP = range(4)
 """What V8 shares: the messages so far, the run at work or -1, the last batch it took, and whether it is to stop."""
 
-PIECE: Final = 1_000_000
-"""How many characters of messages go into V8 at once."""
+PIECE: Final = 30_000
+"""How many characters of messages, or a little more, go into V8 at once."""
+
+MOST_FRAMES: Final = 32
+"""How many frames of messages go into V8 at once."""
 
 OURS: Final = True
 """Marks a message that the worker itself has made: the engine counts its own."""
@@ -111,7 +114,7 @@ class Isolate:
     async def _pump(self) -> None:
         parts: list[str] = []
         size = 0
-        while self._items and self._items[0][0] == "messages" and size < PIECE:
+        while self._items and self._items[0][0] == "messages" and size < PIECE and len(parts) < MOST_FRAMES:
             text = self._items.pop(0)[1][1:-1]
             size += len(text)
             if text:

@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import anyio
 import anyio.abc
@@ -23,6 +23,9 @@ from aloma_py.javascript.wire import CONTROL, Frames, frame
 
 DATA_LIMIT: Final = 2 << 30
 """Bytes of data that a worker may have: what is beyond fails in the step that asked for it."""
+
+FRAME_MESSAGES: Final = 50
+"""Messages to a frame: while V8 handles these, the engine deals with what came of those before."""
 
 Message = list[Any]
 
@@ -39,34 +42,14 @@ class WorkerDied(Exception):
         self.explained = explained
 
 
-class Inbox:
-    """What V8 has to say about one run."""
-
-    __slots__ = ("_event", "_messages", "died")
-
-    def __init__(self) -> None:
-        self._messages: list[Message] = []
-        self._event = anyio.Event()
-        self.died: WorkerDied | None = None
+class Listener(Protocol):
+    """Who hears what V8 says about one run."""
 
     def put(self, message: Message) -> None:
-        self._messages.append(message)
-        self._event.set()
+        """Take a message. It must not raise, and not take long: the others wait."""
 
-    def die(self, error: WorkerDied) -> None:
-        self.died = error
-        self._event.set()
-
-    async def take(self) -> list[Message]:
-        """The messages that have come, at least one. Raises :class:`WorkerDied`."""
-        if not self._messages:
-            if self.died is None:
-                await self._event.wait()
-            if self.died is not None:
-                raise self.died
-        self._event = anyio.Event()
-        taken, self._messages = self._messages, []
-        return taken
+    def fail(self, error: BaseException) -> None:
+        """Hear that there will be no more: the worker died."""
 
 
 class Link:
@@ -76,7 +59,7 @@ class Link:
         self.process = process
         self.alive = True
         self._killed = False
-        self.runs: dict[int, Inbox] = {}
+        self.runs: dict[int, Listener] = {}
         self._stream = stream
         self._isolates: dict[str, int] = {}
         self._loaded: set[tuple[int, str]] = set()
@@ -145,9 +128,10 @@ class Link:
         self._wake.set()
 
     def _flush(self, isolate: int) -> None:
-        batch = self._batches.pop(isolate, None)
-        if batch:
-            self._outgoing.append(frame(isolate, f"[{','.join(batch)}]".encode("utf-8", "surrogatepass")))
+        batch = self._batches.pop(isolate, [])
+        for start in range(0, len(batch), FRAME_MESSAGES):
+            text = f"[{','.join(batch[start : start + FRAME_MESSAGES])}]"
+            self._outgoing.append(frame(isolate, text.encode("utf-8", "surrogatepass")))
 
     def kill(self) -> None:
         """End the process; who waits for its runs hears of it through :meth:`serve`."""
@@ -208,9 +192,9 @@ class Link:
             return
         self._explained = kind == "event"
         run = message[2] if kind == "event" else message[1]
-        inbox = self.runs.get(run)
-        if inbox is not None:
-            inbox.put(message)
+        listener = self.runs.get(run)
+        if listener is not None:
+            listener.put(message)
 
     async def ready(self) -> None:
         """Wait until the process can take runs. Raises ``RuntimeError`` where it ended instead."""
@@ -224,6 +208,6 @@ class Link:
         self.alive = False
         self._ready.set()
         suspects = {run for posted in self._posted.values() for run in posted}
-        for run, inbox in self.runs.items():
+        for run, listener in list(self.runs.items()):
             # A worker that had to stop a run, and ended over it, has named the culprit.
-            inbox.die(WorkerDied(suspected=run in suspects and not self._explained, explained=self._explained))
+            listener.fail(WorkerDied(suspected=run in suspects and not self._explained, explained=self._explained))

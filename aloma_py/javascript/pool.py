@@ -10,61 +10,16 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import anyio.abc
 
 from aloma_py import jsontext
-from aloma_py.errors import CallError, StepTimeout
-from aloma_py.javascript.link import Inbox, Link, Message, WorkerDied
+from aloma_py.javascript.dialogue import Dialogue
+from aloma_py.javascript.job import Job, ScriptMemory, Surroundings
+from aloma_py.javascript.link import Link, Message, WorkerDied
 from aloma_py.javascript.program import Program
-
-
-class ScriptError(CallError):
-    """What JavaScript code threw. ``name`` and ``stack`` are as they were there."""
-
-    def __init__(self, name: str, message: str, stack: str = "", status: int | None = None) -> None:
-        super().__init__(message, status, (name,))
-        self.name = name
-        self.stack = stack
-
-
-class ScriptTimeout(StepTimeout):
-    """The code held V8 for too long, or ran longer than it may."""
-
-
-class ScriptMemory(ScriptError):
-    """The code asked for more memory than it may have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the runs of one workspace share in an isolate."""
-
-    workspace: str
-    libraries: tuple[Program, ...] = ()
-    connectors: tuple[tuple[str, str | None], ...] = ()  # namespace, the method that calling it means
-    hold: float = 2.0  # seconds of CPU that one turn may take
-    memory: int = 256 << 20  # bytes of V8's heap
-
-
-class Job(Protocol):
-    """A run, as the pool needs it."""
-
-    program: Program
-    surroundings: Surroundings
-    limit: float  # seconds of running
-
-    async def spec(self, again: bool) -> str:
-        """The JSON text of what V8 is told at its start; ``again`` after a worker died under it."""
-        ...
-
-    async def call(self, kind: str, arguments: list[Any]) -> Any:
-        """Answer a call of the code."""
-        ...
-
-    def log(self, level: str, line: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -104,8 +59,8 @@ class Pool:
     async def run(self, job: Job) -> Message:
         """Run the job's program; gives ``["done", run, patch, ops]``.
 
-        Raises :class:`ScriptError` for what the code throws, :class:`ScriptTimeout` and :class:`ScriptMemory` for the
-        limits that it passed.
+        Raises :class:`ScriptError` for what the code throws, :class:`~aloma_py.errors.StepTimeout` and
+        :class:`ScriptMemory` for the limits that it passed.
         """
         unexplained, suspected, again = 0, False, False
         while True:
@@ -146,13 +101,17 @@ class Pool:
         return await self._pick()
 
     async def _start(self) -> Link:
-        if self._group is None:
-            raise RuntimeError("the JavaScript workers are not running")
+        group = self._tasks()
         link = await Link.start()
         self.started += 1
-        self._group.start_soon(link.serve)
+        group.start_soon(link.serve)
         await link.ready()
         return link
+
+    def _tasks(self) -> anyio.abc.TaskGroup:
+        if self._group is None:
+            raise RuntimeError("the JavaScript workers are not running")
+        return self._group
 
     # ── one run in one worker ───────────────────────────────────────────────────────────────────────────────────
 
@@ -163,40 +122,23 @@ class Pool:
         link.load(isolate, (program,))
         return isolate
 
-    @asynccontextmanager
-    async def _entered(self, link: Link) -> AsyncIterator[tuple[int, Inbox]]:
-        self._numbers += 1
-        number, inbox = self._numbers, Inbox()
+    def _enter(self, link: Link) -> int:
+        """A number for a run, or a question, in a worker that lives."""
         if not link.alive:
             raise WorkerDied(explained=True)
-        link.runs[number] = inbox
-        try:
-            yield number, inbox
-        finally:
-            link.runs.pop(number, None)
+        self._numbers += 1
+        return self._numbers
 
     async def _attempt(self, link: Link, job: Job, *, again: bool) -> Message:
-        async with self._entered(link) as (run, inbox):
-            spec = await job.spec(again)
-            isolate = self._prepare(link, job.surroundings, job.program)
+        spec = await job.spec(again)
+        run = self._enter(link)
+        isolate = self._prepare(link, job.surroundings, job.program)
+        dialogue = link.runs[run] = Dialogue(link, isolate, run, job, self._tasks())
+        try:
             link.post(isolate, run, f'["start",{run},{spec}]')
-            ended = False
-            try:
-                async with anyio.create_task_group() as calls:
-                    message = await _Dialogue(link, isolate, run, job, inbox, calls).end()
-                    ended = True
-                    calls.cancel_scope.cancel()
-            except BaseExceptionGroup as group:
-                raise _only(group) from None
-            finally:
-                if not ended:
-                    link.post(isolate, run, f'["kill",{run}]')
-            match message:
-                case ["done", *_]:
-                    return message
-                case ["event", "stopped", _, "neighbour"]:
-                    raise WorkerDied(explained=True)
-            raise _failure(message, job)
+            return await dialogue.end()
+        finally:
+            link.runs.pop(run, None)
 
     async def judge(
         self, around: Surroundings, program: Program, data: str, questions: Sequence[str]
@@ -205,102 +147,47 @@ class Pool:
         for _ in range(3):
             link = await self._pick()
             try:
-                async with self._entered(link) as (number, inbox):
-                    isolate = self._prepare(link, around, program)
-                    key = jsontext.dumps(program.key)
-                    link.post(isolate, number, f'["judge",{number},{key},{data},[{",".join(questions)}]]')
-                    for message in await inbox.take():
-                        if message[0] == "judged":
-                            answers: list[dict[str, Any]] = message[2]
-                            return answers
-                        if message[3] == "neighbour":
-                            break
-                        reason = "more memory than it may have" if message[3] == "memory" else "too much time"
-                        return [{"error": f"the condition's code took {reason}"}] * len(questions)
+                message = await self._ask(link, around, program, f"{data},[{','.join(questions)}]")
             except WorkerDied:
                 continue
+            if message[0] == "judged":
+                answers: list[dict[str, Any]] = message[2]
+                return answers
+            if message[3] != "neighbour":
+                reason = "more memory than it may have" if message[3] == "memory" else "too much time"
+                return [{"error": f"the condition's code took {reason}"}] * len(questions)
         return [{"error": "the condition's code ended its worker three times"}] * len(questions)
 
-
-@dataclass(slots=True)
-class _Dialogue:
-    """What is said between a run in V8 and the engine, until the run ends."""
-
-    link: Link
-    isolate: int
-    run: int
-    job: Job
-    inbox: Inbox
-    calls: anyio.abc.TaskGroup
-    scopes: dict[int, anyio.CancelScope] = field(default_factory=dict)
-    open_calls: int = 0
-
-    async def end(self) -> Message:
-        """The message that ends the run: ``done``, ``fail`` or ``event``."""
-        idle = False
-        while True:
-            messages = await (self._take_within_limit() if idle and not self.open_calls else self.inbox.take())
-            for message in messages:
-                match message:
-                    case ["log", _, level, line]:
-                        self.job.log(level, line)
-                    case ["call", _, number, kind, arguments]:
-                        idle = False
-                        self.open_calls += 1
-                        self.calls.start_soon(self._answer, number, kind, arguments)
-                    case ["clear", _, number]:
-                        if number in self.scopes:
-                            self.scopes[number].cancel()
-                    case ["idle", *_]:
-                        idle = True
-                    case _:
-                        return message
-
-    async def _take_within_limit(self) -> list[Message]:
-        with anyio.move_on_after(self.job.limit):
-            return await self.inbox.take()
-        raise ScriptTimeout(
-            f"the step waited for {self.job.limit:g} s for something that did not come: "
-            "no call and no timer is under way"
-        )
-
-    async def _answer(self, number: int, kind: str, arguments: list[Any]) -> None:
-        with anyio.CancelScope() as scope:
-            self.scopes[number] = scope
-            try:
-                answer = jsontext.dumps(await self.job.call(kind, arguments))
-            except Exception as error:
-                told = {
-                    "name": getattr(error, "name", None) or type(error).__name__,
-                    "message": str(error),
-                    "status": getattr(error, "status", None),
-                }
-                text = f'["no",{self.run},{number},{jsontext.dumps(told)}]'
-            else:
-                text = f'["ok",{self.run},{number},{answer}]'
-            if kind != "timer" or not scope.cancel_called:
-                self.link.post(self.isolate, self.run, text)
-        self.open_calls -= 1
-        self.scopes.pop(number, None)
+    async def _ask(self, link: Link, around: Surroundings, program: Program, asked: str) -> Message:
+        number = self._enter(link)
+        verdict = link.runs[number] = _Verdict()
+        try:
+            isolate = self._prepare(link, around, program)
+            link.post(isolate, number, f'["judge",{number},{jsontext.dumps(program.key)},{asked}]')
+            return await verdict.message()
+        finally:
+            link.runs.pop(number, None)
 
 
-def _failure(message: Message, job: Job) -> Exception:
-    match message:
-        case ["fail", _, error]:
-            if error["name"] == "StepTimeout":
-                return ScriptTimeout(error["message"])
-            return ScriptError(error["name"], error["message"], error["stack"], error["status"])
-        case ["event", "stopped", _, "memory"]:
-            megabytes = job.surroundings.memory >> 20
-            return ScriptMemory("OutOfMemory", f"the step's code needs more than its {megabytes} MB of memory")
-        case ["event", "stopped", _, "time"]:
-            hold = job.surroundings.hold
-            return ScriptTimeout(f"the step's code computed for more than {hold:g} s without a pause, and was stopped")
-    return ScriptError("Error", f"unexpected: {message!r}")
+class _Verdict:
+    """Waits for the one message that answers a question."""
 
+    def __init__(self) -> None:
+        self._told = anyio.Event()
+        self._message: Message | None = None
+        self._failure: BaseException | None = None
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    def put(self, message: Message) -> None:
+        self._message = message
+        self._told.set()
+
+    def fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._told.set()
+
+    async def message(self) -> Message:
+        await self._told.wait()
+        if self._message is not None:
+            return self._message
+        assert self._failure is not None
+        raise self._failure

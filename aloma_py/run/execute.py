@@ -18,7 +18,7 @@ from aloma_py.changes import diff
 from aloma_py.clock import current_run
 from aloma_py.errors import ResultError, RunError, StepTimeout
 from aloma_py.intake import nearly_full
-from aloma_py.javascript.pool import ScriptError
+from aloma_py.javascript.job import ScriptError
 from aloma_py.models import Change, ErrorInfo, Json, LogLine, Millis
 from aloma_py.run.context import RunContext
 from aloma_py.run.effects import Effects

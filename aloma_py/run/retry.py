@@ -10,6 +10,10 @@ HOPELESS = (InputError, NoSuchCall, ResultError)
 """Errors that would be the same the next time; tried again only where ``retry_on`` asks for it."""
 
 
+_HOPELESS_NAMES = {kind.__name__ for kind in HOPELESS}
+"""An error that went through a connector's record, or through JavaScript, has only its kinds' names."""
+
+
 def retry_delay(step: StepDefinition, error: BaseException, attempt: int, chance: float) -> Millis | None:
     """Milliseconds until the next attempt after attempt number ``attempt`` raised, or ``None`` to give up.
 
@@ -24,7 +28,7 @@ def retry_delay(step: StepDefinition, error: BaseException, attempt: int, chance
 
 def _wanted(step: StepDefinition, error: BaseException) -> bool:
     if not step.retry_on:
-        return not isinstance(error, HOPELESS)
+        return not isinstance(error, HOPELESS) and _HOPELESS_NAMES.isdisjoint(getattr(error, "kinds", ()))
     status = getattr(error, "status", None) if isinstance(error, CallError) else None
     names = {kind.__name__ for kind in type(error).__mro__} | set(getattr(error, "kinds", ()))
     cause = error.__cause__

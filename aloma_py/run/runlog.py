@@ -71,6 +71,11 @@ class RunLog:
         self._bytes += len(text)
         self.lines.append(LogLine(self._clock.now(), level, text))
 
+    def clear(self) -> None:
+        """Forget all that was said."""
+        self.lines.clear()
+        self._bytes, self._full, self._partial = 0, False, ""
+
     def cut(self) -> None:
         """Say that the log is full, and take no more lines."""
         if not self._full:

@@ -12,7 +12,8 @@ from aloma_py.connect.connector import Registry
 from aloma_py.errors import ResultError
 from aloma_py.intake import new_task_id
 from aloma_py.javascript.consult import Asker, settle
-from aloma_py.javascript.pool import Pool, Surroundings
+from aloma_py.javascript.job import Surroundings
+from aloma_py.javascript.pool import Pool
 from aloma_py.javascript.program import Program
 from aloma_py.models import Json, Limits
 from aloma_py.run.connectors import write_into
@@ -60,7 +61,7 @@ async def run_script(context: RunContext) -> None:
 
 
 class ScriptRun:
-    """One run as the pool of workers needs it (:class:`~aloma_py.javascript.pool.Job`)."""
+    """One run as the pool of workers needs it (:class:`~aloma_py.javascript.job.Job`)."""
 
     def __init__(self, context: RunContext) -> None:
         script = context.step.script
@@ -79,7 +80,7 @@ class ScriptRun:
         task, limits = context.task, context.limits
         if again:  # nothing of what it did before the worker died is kept but the answers that it had
             self._into.clear()
-            context.log.lines.clear()
+            context.log.clear()
             calls = await context.services.store.calls(task.id, context.step.name, context.run_calls.ordinal)
             context.run_calls.keep(calls)
             context.run_calls.made.clear()
@@ -113,9 +114,8 @@ class ScriptRun:
 
     def _config(self) -> dict[str, Json]:
         """The values that the code can ask for: no more than it names leaves the engine's process."""
-        if not self._mentions:
-            return {}
-        return {name: value for name, value in self._context.services.config.items() if name in self._mentions}
+        text, known = self._mentions, self._context.services.config
+        return {name: value for name, value in known.items() if text is None or name in text}
 
     def log(self, level: str, line: str) -> None:
         if level == "full":

@@ -14,7 +14,8 @@ from typing import Any
 import anyio
 import psutil
 
-from aloma_py.javascript.pool import Pool, Surroundings
+from aloma_py.javascript.job import Surroundings
+from aloma_py.javascript.pool import Pool
 from aloma_py.javascript.program import Program
 
 BODY = """

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 ORDER: Final = (
-    "encoding", "base64", "events", "url", "clone", "buffer", "hashes", "random", "crypto", "paths", "graph", "mapper",
-    "console", "fetch", "patch", "errors", "given", "judge", "run", "harden",
+    "encoding", "base64", "events", "urlparams", "url", "clone", "buffer", "hashes", "random", "crypto", "paths",
+    "graph", "mapper", "console", "fetch", "patch", "errors", "given", "judge", "run", "harden",
 )  # fmt: skip
 """The modules, each after those that it uses."""
 

@@ -7,7 +7,9 @@ const show = value => {
   if (typeof value === 'function') return `[function ${value.name || 'anonymous'}]`;
   if (isError(value)) return value.stack ? String(value.stack) : `${value.name}: ${value.message}`;
   if (value === undefined || typeof value === 'symbol') return String(value);
-  if (value instanceof Map || value instanceof Set) return `${value.constructor.name}(${value.size}) ${show([...value])}`;
+  if (value instanceof Map || value instanceof Set) {
+    return `${value.constructor.name}(${value.size}) ${show([...value])}`;
+  }
   try {
     const text = stringify(value);
     return text === undefined ? String(value) : text;
@@ -26,7 +28,10 @@ internal.console = write => {
     log: info, info, debug: line('debug'), trace: line('debug'), warn: line('warning'), error: line('error'),
     dir: value => info(value), table: value => info(value), group: info, groupCollapsed: info, groupEnd() {},
     assert(holds, ...parts) { if (!holds) line('error')('Assertion failed:', ...parts) },
-    count(label = 'default') { counts.set(label, (counts.get(label) ?? 0) + 1); info(`${label}: ${counts.get(label)}`) },
+    count(label = 'default') {
+      counts.set(label, (counts.get(label) ?? 0) + 1);
+      info(`${label}: ${counts.get(label)}`);
+    },
     countReset(label = 'default') { counts.delete(label) },
     time() {}, timeEnd() {}, timeLog() {},
   };

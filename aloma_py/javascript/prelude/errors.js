@@ -1,5 +1,5 @@
 // What is told of an error: its name, message, stack with the author's lines, and status.
-const { defineProperty } = Object;
+const { defineProperty, freeze } = Object;
 
 // Stacks show the user's files, and none of the prelude's frames.
 Error.stackTraceLimit = 20;
@@ -20,7 +20,7 @@ const describe = error => {
     if (error !== null && typeof error === 'object' && 'message' in error) {
       const status = error.status;
       return { name: text(error.name || 'Error'), message: text(error.message), stack: text(error.stack ?? ''),
-               status: Number.isInteger(status) ? status : null };
+               status: Number.isInteger(status) ? status : null, kinds: CallError.kindsOf(error) };
     }
     const shown = typeof error === 'string' ? error : internal.show(error);
     return { name: 'Error', message: `thrown: ${shown}`, stack: '', status: null };
@@ -31,13 +31,19 @@ const describe = error => {
 
 class CallError extends Error {
   // `site` is an error made where the call was: its stack has the author's line, the answer's turn has none.
-  constructor({ name, message, status }, site) {
+  #kinds;
+  static kindsOf = error => (error !== null && typeof error === 'object' && #kinds in error ? error.#kinds : []);
+  constructor({ name, message, status, kinds = [] }, site) {
     super(message);
     defineProperty(this, 'name', { value: name || 'CallError', configurable: true, writable: true });
     if (status !== null && status !== undefined) this.status = status;
+    this.#kinds = kinds;
     const [, ...frames] = site.stack.split('\n');
-    defineProperty(this, 'stack', { value: [`${this.name}: ${message}`, ...frames].join('\n'), configurable: true, writable: true });
+    const value = [`${this.name}: ${message}`, ...frames].join('\n');
+    defineProperty(this, 'stack', { value, configurable: true, writable: true });
   }
 }
 
+freeze(CallError);
+freeze(CallError.prototype);
 Object.assign(internal, { text, describe, CallError });

@@ -1,11 +1,14 @@
-// `fetch` and the answer that it and `connectors.fetch` give: usable as the connector's answer (`body` is parsed) and
-// as a Response (`json()`, `text()`, `headers.get()`).
+// `fetch`, and the answers of the connector of that name: usable as the connector gives them (`body` is parsed) and as
+// a Response (`json()`, `text()`, `headers.get()`). Answers of other connectors are what those connectors say.
 const { stringify, parse } = JSON;
+const { hasOwn, defineProperty, entries, fromEntries } = Object;
+const { isView } = ArrayBuffer;
+const NativePromise = Promise;
 
 class Headers {
   #map = new Map();
   constructor(init = {}) {
-    const pairs = typeof init[Symbol.iterator] === 'function' ? init : Object.entries(init);
+    const pairs = typeof init[Symbol.iterator] === 'function' ? init : entries(init);
     for (const [name, value] of pairs) this.append(name, value);
   }
   append(name, value) {
@@ -24,35 +27,117 @@ class Headers {
 }
 define('Headers', Headers);
 
-// Methods beside the members, where JSON and Object.keys do not see them.
-const hidden = (object, name, value) =>
-  Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false });
+// A member beside those of the answer, where JSON and Object.keys do not see it. What the answer has itself stays.
+const beside = (object, name, value) => {
+  if (!hasOwn(object, name)) defineProperty(object, name, { value, writable: true, configurable: true });
+};
 
-internal.answer = answer => {
-  if (answer === null || typeof answer !== 'object' || !('body' in answer)) return answer;
-  const text = () => (typeof answer.body === 'string' ? answer.body : stringify(answer.body ?? ''));
-  hidden(answer, 'json', async () => (typeof answer.body === 'string' ? parse(answer.body) : answer.body));
-  hidden(answer, 'text', async () => text());
-  const headers = answer.headers;
-  if (headers && typeof headers === 'object') {
+// The connector parses what is JSON, so a text may be the value of a JSON text ("hello") or what came as it is. The
+// length of what came tells them apart, where it is known.
+const isParsed = (body, headers) => {
+  const length = headers.get('content-length');
+  if (length === null || headers.has('content-encoding')) return false;
+  return /json/.test(headers.get('content-type') ?? '') && Number(length) !== internal.utf8.encode(body).length;
+};
+
+const respond = (answer, asText) => {
+  if (answer === null || typeof answer !== 'object' || !hasOwn(answer, 'body')) return answer;
+  beside(answer, 'status', 200);
+  beside(answer, 'ok', answer.status >= 200 && answer.status < 300);
+  beside(answer, 'statusText', '');
+  beside(answer, 'headers', {});
+  const { headers } = answer;
+  const known = new Headers(headers !== null && typeof headers === 'object' ? headers : {});
+  if (headers !== null && typeof headers === 'object') {
     for (const name of ['get', 'has', 'entries', 'keys', 'values', 'forEach']) {
-      if (!(name in headers)) hidden(headers, name, (...args) => new Headers(headers)[name](...args));
+      beside(headers, name, (...args) => known[name](...args));
     }
   }
+  const { body } = answer;
+  const raw = typeof body === 'string' && (asText || !isParsed(body, known));
+  beside(answer, 'json', async () => (raw ? parse(answer.body) : answer.body));
+  beside(answer, 'text', async () => (raw ? answer.body : stringify(answer.body)));
   return answer;
 };
 
-// The arguments of `fetch(url, options)` as those of `connectors.fetch`.
-internal.fetchArguments = (url, options = {}) => {
-  if (url !== null && typeof url === 'object' && typeof url.url === 'string' && !('href' in url)) return url;
-  const { method, headers, body, signal, redirect, ...rest } = options;
-  if (signal?.aborted) throw signal.reason;
-  const plain = { ...rest };
-  if (method !== undefined) plain.method = method;
-  if (headers !== undefined) plain.headers = headers instanceof Headers ? Object.fromEntries(headers) : headers;
-  if (body !== undefined) plain.body = body instanceof URLSearchParams ? String(body) : body;
+// A body as the connector takes it: a text, or what it sends as JSON. Bytes travel as the text that they are.
+const bodyOf = body => {
+  if (body instanceof URLSearchParams) return String(body);
+  if (!isView(body) && !(body instanceof ArrayBuffer)) return body;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+  } catch {
+    throw new TypeError('fetch sends text and JSON; a body of bytes that are no UTF-8 text cannot be sent');
+  }
+};
+
+// What browsers and Node take and what means nothing here.
+const WITHOUT_MEANING = new Set([
+  'cache', 'credentials', 'duplex', 'integrity', 'keepalive', 'mode', 'priority', 'referrer', 'referrerPolicy',
+  'window',
+]);
+const OF_A_REQUEST = new Set(['method', 'headers', 'body', 'signal', 'redirect', ...WITHOUT_MEANING]);
+
+// The arguments of `fetch(url, options)`, of `fetch(request)` and of `fetch({url, options})` as those of
+// `connectors.fetch`, with the signal and `into` apart.
+const argumentsOf = (target, options) => {
+  let [url, given] = [target, options ?? {}];
+  const more = {};
+  if (target !== null && typeof target === 'object' && typeof target.url === 'string' && !('href' in target)) {
+    const { url: address, options: within, ...rest } = target;
+    const request = { ...within };
+    for (const [name, value] of entries(rest)) (OF_A_REQUEST.has(name) ? request : more)[name] = value;
+    [url, given] = [address, { ...request, ...options }];
+  }
+  const { signal, ...plain } = given;
+  for (const name of WITHOUT_MEANING) delete plain[name];
+  if (plain.redirect === 'follow') delete plain.redirect;
+  const { headers, body } = plain;
+  if (headers && typeof headers[Symbol.iterator] === 'function') plain.headers = fromEntries(new Headers(headers));
   if (body instanceof URLSearchParams && !new Headers(plain.headers ?? {}).has('content-type')) {
     plain.headers = { ...plain.headers, 'content-type': 'application/x-www-form-urlencoded' };
   }
-  return { url: String(url), options: plain };
+  if (body !== undefined) plain.body = bodyOf(body);
+  const { into = null, ...rest } = more;
+  return [signal, { url: String(url), options: plain, ...rest }, into];
+};
+
+// Ends the call `id` when the signal says so: the code gets the reason, and the request is given up.
+const endWith = (run, signal, id) => {
+  const handlers = run.calls.get(id);
+  const [resolve, reject] = handlers;
+  const stop = () => {
+    if (!run.calls.delete(id)) return;
+    run.say('clear', id);
+    reject(signal.reason);
+  };
+  const settle = done => value => { signal.removeEventListener('abort', stop); done(value) };
+  signal.addEventListener('abort', stop);
+  handlers[0] = settle(resolve);
+  handlers[1] = settle(reject);
+};
+
+// The `fetch` of one run. Calls of the connector `fetch` are answered with what is a Response too, whoever makes them.
+internal.fetchOf = run => {
+  const { call } = run;
+  run.call = (kind, namespace, ...rest) => {
+    const answer = call.call(run, kind, namespace, ...rest);
+    const [, asked] = rest;
+    if (kind !== 'connector' || namespace !== 'fetch' || asked?.bodyOnly) return answer;
+    const handlers = run.calls.get(run.lastCall);
+    const [resolve] = handlers;
+    handlers[0] = value => resolve(respond(value, Boolean(asked?.options?.text)));
+    return answer;
+  };
+  return (target, options) => {
+    try {
+      const [signal, given, into] = argumentsOf(target, options);
+      signal?.throwIfAborted();
+      const answer = run.call('connector', 'fetch', 'fetch', given, into);
+      if (signal) endWith(run, signal, run.lastCall);
+      return answer;
+    } catch (error) {
+      return NativePromise.reject(error);
+    }
+  };
 };

@@ -29,7 +29,7 @@ const makeTask = run => {
     createdAt: task.createdAt,
     workspace: () => task.workspace,
     region: () => task.region,
-    config: key => run.spec.config[key],
+    config: makers.config(run),
     complete: result => run.op('complete', result ?? null),
     completeOnExpire: result => run.op('completeOnExpire', result ?? null),
     timeout: after => run.op('timeout', after),
@@ -112,45 +112,64 @@ const makeFloating = run => value => {
   return value;
 };
 
-internal.globalsOf = run => {
-  run.floating = makeFloating(run);
-  const connectors = makeConnectors(run);
-  const task = makeTask(run);
+const makeAudit = run => {
   const trail = run.spec.audit;
   const given = [];
   return {
-    data: run.data,
-    task,
-    step: { name: run.spec.step.name, attempt: run.spec.step.attempt, redo: () => run.op('redo') },
-    connectors,
-    lib: internal.libraries,
-    audit: {
-      log(line, details) {
-        const msg = internal.show(line);
-        run.op('audit.log', msg, details ?? null);
-        given.push(internal.copy(details === undefined ? { msg } : { msg, details }));
-      },
-      reference(reference) {
-        run.op('audit.reference', reference);
-        given.push(internal.copy(reference));
-      },
-      get: () => internal.copy([...trail, ...given]),
+    log(line, details) {
+      const msg = internal.show(line);
+      run.op('audit.log', msg, details ?? null);
+      given.push(internal.copy(details === undefined ? { msg } : { msg, details }));
     },
-    graph: internal.graph(run.data),
-    mapper: internal.mapper,
-    file: {
-      write: (name, value) => run.call('file.write', text(name), bytes(value)),
-      read: name => after(run.call('file.read', text(name)), content),
+    reference(reference) {
+      run.op('audit.reference', reference);
+      given.push(internal.copy(reference));
     },
-    blob: {
-      create: ({ content: value, ...about }) => run.call('blob.create', { ...about, content: bytes(value) }),
-      get: id => run.call('blob.get', id),
-      getContent: id => after(run.call('blob.getContent', id), content),
-    },
-    user: { conversation: options => run.op('conversation', options ?? {}) },
-    config: task.config,
-    fetch: (url, options) => run.call('connector', 'fetch', 'fetch', internal.fetchArguments(url, options), null),
-    console: internal.console((level, line) => run.log(level, line)),
-    ...makeTimers(run),
+    get: () => internal.copy([...trail, ...given]),
   };
+};
+
+const makers = {
+  task: makeTask,
+  step: run => ({ name: run.spec.step.name, attempt: run.spec.step.attempt, redo: () => run.op('redo') }),
+  connectors: makeConnectors,
+  lib: () => internal.libraries,
+  audit: makeAudit,
+  graph: run => internal.graph(run.data),
+  mapper: () => internal.mapper,
+  file: run => ({
+    write: (name, value) => run.call('file.write', text(name), bytes(value)),
+    read: name => after(run.call('file.read', text(name)), content),
+  }),
+  blob: run => ({
+    create: ({ content: value, ...about }) => run.call('blob.create', { ...about, content: bytes(value) }),
+    get: id => run.call('blob.get', id),
+    getContent: id => after(run.call('blob.getContent', id), content),
+  }),
+  user: run => ({ conversation: options => run.op('conversation', options ?? {}) }),
+  config: run => key => run.spec.config[key],
+  fetch: run => internal.fetchOf(run),
+  console: run => internal.console((level, line) => run.log(level, line)),
+  timers: makeTimers,
+};
+
+// What a run's code can use; each is made when it is asked for the first time.
+class Given {
+  made = create(null);
+  constructor(run) {
+    this.run = run;
+    this.data = run.data;
+  }
+}
+const lazily = (name, make) => defineProperty(Given.prototype, name, {
+  get() { return this.made[name] ??= make(this) },
+});
+for (const [name, make] of Object.entries(makers)) lazily(name, given => make(given.run));
+for (const name of ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate']) {
+  lazily(name, given => given.timers[name]);
+}
+
+internal.givenTo = run => {
+  run.floating = makeFloating(run);
+  return new Given(run);
 };

@@ -5,6 +5,13 @@ const { isArray } = Array;
 internal.rawJSON = JSON.rawJSON;
 internal.isRawJSON = JSON.isRawJSON;
 
+class ResultError extends Error {
+  get name() { return 'ResultError' }
+}
+Object.freeze(ResultError);
+Object.freeze(ResultError.prototype);
+internal.ResultError = ResultError;
+
 const place = path => path.reduce((text, part) => text + (typeof part === 'number' ? `[${part}]` : `.${part}`), 'data');
 
 // A JSON value of anything, as JSON.stringify takes it; a cycle or too deep a value is told with its place.
@@ -19,8 +26,8 @@ const plain = (value, path, depth, inside = new Set()) => {
   if (value === null) return null;
   if (internal.isRawJSON(value)) return value;
   if (value instanceof Number || value instanceof String || value instanceof Boolean) return value.valueOf();
-  if (inside.has(value)) throw new TypeError(`${place(path)} holds itself, which JSON cannot show`);
-  if (path.length >= depth) throw new RangeError(`${place(path.slice(0, 3))}… is more than ${depth} levels deep`);
+  if (inside.has(value)) throw new ResultError(`${place(path)} holds itself, which JSON cannot show`);
+  if (path.length >= depth) throw new ResultError(`${place(path.slice(0, 3))}… is more than ${depth} levels deep`);
   inside.add(value);
   let made;
   if (isArray(value)) {

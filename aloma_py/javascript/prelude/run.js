@@ -18,6 +18,8 @@ const progress = new Int32Array(internal.progress = new SharedArrayBuffer(16));
 const modules = new Map();   // key -> factory of a step
 const libraries = create(null);  // namespace -> its exports
 const runs = new Map();
+const stashing = new Set();  // the keys of the steps whose code names data.$stash
+const LIBRARY = Symbol('a library');
 let current = null;          // the run whose message is handled
 let outbox = [];
 let inbox = [];
@@ -36,7 +38,8 @@ class Run {
     this.id = id;
     this.spec = spec;
     this.before = spec.data;
-    this.data = withStash(internal.copy(spec.data));
+    this.data = internal.copy(spec.data);
+    if (stashing.has(spec.key) || stashing.has(LIBRARY)) withStash(this.data);
     this.calls = new Map();    // call -> [resolve, reject]
     this.answers = new Set();  // promises of the ends of the calls under way
     this.timers = new Map();
@@ -88,6 +91,8 @@ class Run {
     return answer;
   }
 }
+Object.freeze(Answer);
+Object.freeze(Answer.prototype);
 internal.Answer = Answer;
 
 // `data.$stash` is there without being made.
@@ -99,7 +104,6 @@ const withStash = data => {
       configurable: true, enumerable: false,
     });
   }
-  return data;
 };
 const set = (object, value) =>
   defineProperty(object, '$stash', { value, writable: true, configurable: true, enumerable: true });
@@ -116,7 +120,7 @@ const ofCurrent = name => new Proxy(function () {}, {
 });
 const need = () => {
   if (!current) throw new Error('a library can use task, connectors and the like only while a step calls it');
-  return current.globals;
+  return current.given;
 };
 
 internal.later = (call, wait) => need().setTimeout(call, wait);
@@ -125,8 +129,8 @@ internal.later = (call, wait) => need().setTimeout(call, wait);
 
 const execute = async run => {
   const factory = modules.get(run.spec.key);
-  run.globals = internal.globalsOf(run);
-  const made = factory(run.globals, run.floating);
+  run.given = internal.givenTo(run);
+  const made = factory(run.given, run.floating);
   await made.content(run.data);
   for (;;) {
     while (run.answers.size) await NativePromise.allSettled([...run.answers]);
@@ -166,7 +170,7 @@ const finish = (run, error) => {
       message = stringify(['done', run.id, internal.patch(run.before, run.data, run.spec.limits.depth), run.ops]);
       const most = run.spec.limits.dataBytes * 2 + 100_000;
       if (message.length > most) {
-        throw new RangeError(`the data is more than the limit of ${run.spec.limits.dataBytes} bytes`);
+        throw new internal.ResultError(`the data is more than the limit of ${run.spec.limits.dataBytes} bytes`);
       }
     } catch (trouble) {
       error = { error: trouble };
@@ -206,7 +210,7 @@ const dispatch = {
     }
     const handlers = run.calls.get(call);
     run.calls.delete(call);
-    handlers?.[0](internal.answer(value));
+    handlers?.[0](value);
   },
   no(id, call, error) {
     const run = current = runs.get(id) ?? null;
@@ -281,15 +285,25 @@ const notFound = file => name => {
   const why = 'steps have no modules; shared code goes into a library (lib.…)';
   throw new Error(`${file} asks for the module '${name}': ${why}`);
 };
+const STEP_NAMES = [
+  'data', 'task', 'step', 'connectors', 'lib', 'audit', 'graph', 'mapper', 'file', 'blob', 'user', 'fetch', 'console',
+  'config', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate',
+];
 internal.load = (key, file, factory) => {
-  modules.set(key, (given, floating, computed) => {
+  // What the text does not name is not made: there is no other way to a name.
+  const source = sourceOf.call(factory);
+  const body = source.slice(source.indexOf('{'));
+  if (body.includes('stash')) stashing.add(key);
+  const named = name => body.includes(name) || body.includes('\\u') || body.includes('arguments');
+  const used = STEP_NAMES.map(name => (named(name) ? name : null));
+  modules.set(key, (given, floating, computed = computeNow) => {
     const module = { exports: {} };
-    return factory(computed ?? ((_, call) => call()), given.data, given.task, given.step, given.connectors, given.lib,
-      given.audit, given.graph, given.mapper, given.file, given.blob, given.user, given.fetch, given.console, given.config,
-      given.setTimeout, given.clearTimeout, given.setInterval, given.clearInterval, given.setImmediate,
-      module, module.exports, notFound(file), floating);
+    const values = used.map(name => (name === null ? undefined : given[name]));
+    return factory(computed, ...values, module, module.exports, notFound(file), floating);
   });
 };
+const computeNow = (_, call) => call();
+const sourceOf = Function.prototype.toString;
 internal.library = (namespace, file, factory) => {
   const module = { exports: {} };
   const [task, connectors, audit, logger] = ['task', 'connectors', 'audit', 'console'].map(ofCurrent);
@@ -297,6 +311,7 @@ internal.library = (namespace, file, factory) => {
   factory(task, connectors, internal.libraries, audit, logger, later('config'), later('fetch'), later('setTimeout'),
     later('clearTimeout'), later('setInterval'), later('clearInterval'), later('setImmediate'),
     module, module.exports, notFound(file), value => (current ? current.floating(value) : value));
+  if (sourceOf.call(factory).includes('stash')) stashing.add(LIBRARY);
   const known = libraries[namespace] ?? (libraries[namespace] = {});
   Object.defineProperties(known, Object.getOwnPropertyDescriptors(module.exports));
   return Object.keys(module.exports).join(',');

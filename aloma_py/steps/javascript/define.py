@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -125,7 +126,13 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 def _config_names(step: JSStep, libraries: Sequence[Program]) -> str | None:
     """The text in which the names of configuration values are looked for; ``None``: the code works with any name."""
     text = "\n".join([step.text, *(program.text for program in libraries)])
-    return text if "config" in text else ""
+    if "config" not in text:
+        return ""
+    return text if len(_ANY_CONFIG.findall(text)) == len(_NAMED_CONFIG.findall(text)) else None
+
+
+_ANY_CONFIG: Final = re.compile(r"config")
+_NAMED_CONFIG: Final = re.compile(r"""config\s*\(\s*(['"`])[^'"`$\\]*\1\s*\)""")
 
 
 async def _not_python(**_: Any) -> None:

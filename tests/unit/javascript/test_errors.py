@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from aloma_py import CallError, TaskState, Workspace
+from aloma_py.clock import VirtualClock
+from aloma_py.models import Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +107,39 @@ async def test_the_code_sees_the_status_of_a_failed_call(tmp_path):
     )
     outcome = await Workspace.load(file, connectors=[Bank()]).run({"go": True})
     assert outcome.data["seen"] == [True, 402, "402 Payment Required: the card is empty"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "runs"),
+    [
+        ("throw new TypeError('maybe the next time')", "TypeError", 3),
+        ("await connectors.bank.charge({})", "CallError", 3),
+        ("await connectors.bank.chrage({})", "NoSuchCall", 1),
+        ("connectors.bank.chrage({})", "NoSuchCall", 1),
+        ("data.self = data", "ResultError", 1),
+        ("await connectors.bank.pay({get self() { throw new TypeError('no') }})", "TypeError", 3),
+        ("const a = {}; a.a = a; await connectors.bank.pay(a)", "ResultError", 1),
+        ("await new Promise(() => setTimeout(() => { for (;;); }, 1))", "StepTimeout", 3),
+        ("lib.tools.missing()", "TypeError", 3),
+    ],
+)
+async def test_what_would_be_the_same_the_next_time_is_not_tried_again(tmp_path, body, kind, runs):
+    file = tmp_path / "one.js"
+    head = "export const condition = {go: true};\nexport const retries = 2;\n"
+    file.write_text(f"{head}export const content = async () => {{\n{body}\n}};\n")
+    workspace = Workspace.load(file, connectors=[Bank()], limits=Limits(max_hold=50))
+    outcome = await workspace.run({"go": True}, clock=VirtualClock())
+    assert (outcome.errors["one"]["type"], outcome.steps) == (kind, ["one"] * runs), outcome.errors
+
+
+@pytest.mark.parametrize(
+    "asks", ["task.config('KEY')", "config(`KEY`)", "task.config('K' + 'EY')", "config(data.name)"]
+)
+async def test_values_of_the_configuration_are_there_however_they_are_named(tmp_path, asks):
+    file = tmp_path / "one.js"
+    file.write_text(f"export const condition = {{name: 'KEY'}};\nexport const content = () => {{ data.v = {asks} }};\n")
+    outcome = await Workspace.load(file, config={"KEY": "value", "OTHER": "x"}).run({"name": "KEY"})
+    assert outcome.data["v"] == "value"
 
 
 async def test_a_failed_run_changes_nothing(tmp_path):

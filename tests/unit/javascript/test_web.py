@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from .node import differences, needs_node, run_in_v8
 
-MODULES: Final = ("encoding", "base64", "events", "url", "clone", "buffer")
+MODULES: Final = ("encoding", "base64", "events", "urlparams", "url", "clone", "buffer")
 
 
 def lines(text: str) -> list[str]:
