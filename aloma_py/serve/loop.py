@@ -16,7 +16,7 @@ import anyio.abc
 
 from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Entry, Millis, Task, TaskState
-from aloma_py.operations import DAY, Operations, limits_of, load_again
+from aloma_py.operations import DAY, Operations, Site, limits_of, load_again
 from aloma_py.scheduler import Scheduler
 from aloma_py.serve.control import control_socket
 from aloma_py.settings import Settings
@@ -84,7 +84,7 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             engine = workspace.engine(handle, cipher=lambda: store.cipher)
             engine.custody.watchers.append(_log_ends)
             scheduler = Scheduler(engine, max_active=what.settings.max_active)
-            operations = Operations(engine, store, what.settings, advancing=True)
+            operations = Operations(Site(engine, store, what.settings, advancing=True))
             others = Others(store, what.settings, operations)
             counts = await handle.counts()
             tune_memory()
@@ -165,7 +165,7 @@ class Others:
         found = self._by_name.get(workspace)
         if found is None:
             found = idle_operations(self._store, self._settings.model_copy(update={"workspace": workspace}))
-            found.stopping = self._stopping
+            found.site.stopping = self._stopping
             self._by_name[workspace] = found
         return found
 
@@ -173,19 +173,19 @@ class Others:
         """Refuse whatever would begin something new."""
         self._stopping = True
         for operations in self._by_name.values():
-            operations.stopping = True
+            operations.site.stopping = True
 
 
 def idle_operations(store: SQLiteStore, settings: Settings, sources: Sequence[str] = ()) -> Operations:
     """Operations on a workspace whose tasks nobody advances here. Its steps are loaded when they are first needed."""
     from aloma_py.engine import Engine
 
-    def load(facts: Mapping[str, Any]) -> StepSet:
+    async def load(facts: Mapping[str, Any]) -> StepSet:
         given = {**facts, "sources": list(sources)} if sources else facts
         return load_again(given, settings.workspace)
 
     engine = Engine(store.workspace(settings.workspace), (), limits=limits_of(settings), cipher=lambda: store.cipher)
-    return Operations(engine, store, settings, load=load)
+    return Operations(Site(engine, store, settings, load=load))
 
 
 async def _maintain(store: SQLiteStore, operations: Operations) -> None:

@@ -1,0 +1,88 @@
+"""All operations on one workspace, by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Final
+
+from aloma_py.durations import parse_duration
+from aloma_py.engine import Engine
+from aloma_py.errors import InputError, NotFoundError, StoreError
+from aloma_py.models import Json, Limits
+from aloma_py.operations.registry import LOCAL, Caller, Operation, caller, operations_of
+from aloma_py.operations.sites import Site
+from aloma_py.operations.steps import StepOperations
+from aloma_py.operations.store import StoreOperations
+from aloma_py.operations.tasks import TaskOperations
+from aloma_py.settings import Settings
+
+GROUPS: Final = (TaskOperations, StepOperations, StoreOperations)
+
+ALL: Final[Mapping[str, Operation]] = {name: found for group in GROUPS for name, found in operations_of(group).items()}
+"""Every operation that answers once; ``follow`` streams."""
+
+NAMES: Final = frozenset(ALL)
+
+READING: Final = frozenset({name for name, found in ALL.items() if found.reading} | {"follow"})
+"""Those that change nothing: they can be had while another process holds the store."""
+
+
+class Operations:
+    """The operations on the workspace of ``site``."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._methods: dict[str, Any] = {}
+        for kind in GROUPS:
+            group = kind(site)
+            self._methods.update({name: getattr(group, name) for name in operations_of(kind)})
+        self._tasks = TaskOperations(site)
+
+    @property
+    def engine(self) -> Engine:
+        return self.site.engine
+
+    @property
+    def settings(self) -> Settings:
+        return self.site.settings
+
+    async def call(self, name: str, arguments: Mapping[str, Json], who: Caller = LOCAL) -> Json:
+        """The answer of the operation ``name`` for the caller ``who``.
+
+        Arguments that it does not know are an ``InputError``; whether ``who`` may ask is for those to check who
+        know where the question comes from.
+        """
+        found = ALL.get(name)
+        if found is None:
+            raise NotFoundError("operation", name, NAMES)
+        if self.site.stopping and not found.reading:
+            raise StoreError("the engine is stopping and takes nothing new; try again when it is running")
+        if found.on_tasks:
+            await self.site.check_workspace()
+        method = self._methods[name]
+        try:
+            inspect.signature(method).bind(**arguments)
+        except TypeError as error:
+            raise InputError(f"the operation {name}: {error}") from None
+        token = caller.set(who)
+        try:
+            answer: Json = await method(**arguments)
+            return answer
+        finally:
+            caller.reset(token)
+
+    def follow(self, id: str, after: int = 0) -> AsyncGenerator[Json, None]:
+        """See :meth:`~aloma_py.operations.tasks.TaskOperations.follow`."""
+        return self._tasks.follow(id, after)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that the settings give a workspace's tasks."""
+    return Limits(
+        max_runs=settings.max_runs,
+        max_redo=settings.max_redo,
+        max_data_bytes=settings.max_data_bytes,
+        step_timeout=parse_duration(settings.step_timeout, "step_timeout"),
+        parallel=settings.parallel,
+    )

@@ -1,0 +1,67 @@
+"""What makes a method an operation: who may ask for it, whether it changes anything, what is written down of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from aloma_py.operations.roles import Role
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: ``name`` is a person's, a key's, or ``local`` for whoever may open the store's files."""
+
+    name: str
+    role: Role
+
+
+LOCAL: Final = Caller("local", Role.ADMIN)
+
+caller: ContextVar[Caller] = ContextVar("aloma_py_caller", default=LOCAL)
+"""Who asked for the operation that is being carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation's own facts. ``group`` is the class that has the method."""
+
+    name: str
+    least: Role
+    reading: bool
+    noted: bool  # it is written into the ledger
+    hidden: frozenset[str]  # arguments that the ledger does not show
+    on_tasks: bool  # it needs a workspace that somebody has made
+
+
+_MARK: Final = "__aloma_operation__"
+
+
+def operation(
+    least: Role, *, noted: bool | None = None, hidden: tuple[str, ...] = (), on_tasks: bool = False
+) -> Callable[[F], F]:
+    """Mark a method as an operation that callers with the role ``least`` may ask for.
+
+    What viewers may ask for changes nothing. Of the rest, what developers or admins may ask for is written into the
+    ledger, unless ``noted`` says otherwise; of the arguments ``hidden`` only that they were given.
+    """
+
+    def mark(method: F) -> F:
+        reading = least is Role.VIEWER
+        written = least >= Role.DEVELOPER if noted is None else noted
+        name = method.__name__
+        setattr(method, _MARK, Operation(name, least, reading, written and not reading, frozenset(hidden), on_tasks))
+        return method
+
+    return mark
+
+
+def operations_of(kind: type) -> dict[str, Operation]:
+    """The operations that a class has, by name."""
+    found = (getattr(member, _MARK, None) for _, member in inspect.getmembers(kind, callable))
+    return {one.name: one for one in found if one is not None}

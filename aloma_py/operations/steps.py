@@ -1,0 +1,85 @@
+"""Operations on steps: what there are, and what their conditions say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aloma_py.conditions import explain
+from aloma_py.errors import InputError
+from aloma_py.history import rows_to_json
+from aloma_py.intake import check_data
+from aloma_py.match.table import StepTable
+from aloma_py.models import Json, Limits
+from aloma_py.operations.registry import operation
+from aloma_py.operations.roles import Role
+from aloma_py.operations.sites import Site
+from aloma_py.steps import StepDefinition, StepSet, describe
+
+
+class StepOperations:
+    """What can be asked of a workspace's steps."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    @operation(Role.VIEWER)
+    async def list_steps(self) -> Json:
+        """The steps in the order in which they are tried."""
+        return step_list((await self.site.table()).all)
+
+    @operation(Role.VIEWER)
+    async def show_step(self, name: str) -> Json:
+        return describe((await self.site.table()).named(name))
+
+    @operation(Role.VIEWER)
+    async def check_step(self, data: dict[str, Json], step: str | None = None) -> Json:
+        """What every step's condition (or that of ``step``) says of ``data``, leaf by leaf."""
+        table = await self.site.table()
+        return await self.site.judge(lambda: check_steps(table, data, step, self.site.engine.limits))
+
+
+def step_list(steps: Sequence[StepDefinition]) -> list[Json]:
+    """Every step as JSON, in the order in which they are tried; disabled ones at the end."""
+    table = StepTable(steps)
+    disabled = [step for step in table.all if not step.enabled]
+    return [describe(step) for step in (*table.ranked, *disabled)]
+
+
+def check_steps(table: StepTable, data: dict[str, Json], step: str | None, limits: Limits) -> Json:
+    """``{steps: [{step, matches, enabled, rows}], order}``: ``order`` are those that match, in the order tried.
+
+    With ``step`` only that one is judged. Raises :class:`~aloma_py.errors.InputError` for an unknown step, or data that
+    cannot be a task's.
+    """
+    check_data(data, limits)
+    chosen = (
+        [table.named(step)] if step is not None else [*table.ranked, *(one for one in table.all if not one.enabled)]
+    )
+    judged = []
+    for one in chosen:
+        explanation = explain(one.condition, data)
+        judged.append(
+            {
+                "step": one.name,
+                "condition": one.condition.source,
+                "matches": explanation.matched,
+                "enabled": one.enabled,
+                "rows": rows_to_json(explanation.rows),
+            }
+        )
+    order = [one["step"] for one in judged if one["matches"] and one["enabled"]]
+    return {"steps": judged, "order": order}
+
+
+def load_again(facts: Mapping[str, Any], workspace: str) -> StepSet:
+    """The steps of the sources that the workspace was last served from, or ``InputError`` where there are none."""
+    from aloma_py.steps import load_steps
+
+    sources = facts.get("sources") or []
+    if not sources:
+        raise InputError(
+            f"the workspace {workspace!r} has no steps yet: give them with --steps PATH, "
+            "or serve them once with `aloma-py serve PATH`"
+        )
+    return load_steps(list(sources), name=workspace, libraries=facts.get("libraries") or None)
