@@ -19,7 +19,6 @@ Search = Callable[[str], bool | None]
 
 _FLAGS: Final = frozenset("dgimsuy")
 _MOST_REPEATS: Final = 1000
-_MOST_WAYS: Final = 16
 _SYNTAX: Final = frozenset("^$\\.*+?()[]{}|/")
 _CONTROLS: Final = {"t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
 _HEX: Final = "0123456789abcdefABCDEF"
@@ -157,7 +156,6 @@ class _Parser:
         self.unicode = "u" in flags
         self.source = _points(source) if self.unicode else _units(source)
         self.at = 0
-        self.ways = 1
         self.names: set[str] = set()
         self.ignore_case = "i" in flags
         self.multiline = "m" in flags
@@ -167,8 +165,7 @@ class _Parser:
         text, _ = self.alternatives()
         if self.at < len(self.source):
             raise _Unsure
-        # A look-ahead keeps the search from being left to re without a time limit: (a|a)(a|a)(a|a)… takes ages there.
-        return f"(?=)(?:{text})" if self.ways > _MOST_WAYS else text
+        return text
 
     def peek(self, length: int = 1) -> str:
         return self.source[self.at : self.at + length]
@@ -193,7 +190,6 @@ class _Parser:
             texts.append(text)
             empties.append(empty)
             if not self.takes("|"):
-                self.ways *= len(texts)
                 return "|".join(texts), any(empties)
 
     def sequence(self) -> tuple[str, bool]:

@@ -21,6 +21,8 @@ _BUDGET: Final = 1_000_000
 _FLAGS: Final = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "a": re.A}
 _GUARDED_FLAGS: Final = {"i": regex.I, "m": regex.M, "s": regex.S, "x": regex.X, "a": regex.A}
 _UNBOUNDED: Final = re.compile(r"\)[*+?{]|\\[1-9]|\(\?[^:]")
+_STRUCTURE: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[|()]", re.DOTALL)
+"""Escapes and classes, in which signs mean themselves, and the signs of alternatives and groups."""
 
 
 def flag_letters(pattern: re.Pattern[str]) -> str:
@@ -52,7 +54,7 @@ def guard(pattern: re.Pattern[str], limit: float = LIMIT) -> Callable[[str], boo
     Raises ``ValueError`` for a pattern that ``re`` takes and ``regex`` does not, so that no limit could be held.
     """
     quick = pattern.search
-    longest = quick_length(pattern.pattern)
+    longest = quick_length(pattern.pattern, verbose=bool(pattern.flags & re.X))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -72,13 +74,34 @@ def guard(pattern: re.Pattern[str], limit: float = LIMIT) -> Callable[[str], boo
     return search
 
 
-def quick_length(text: str) -> int:
+def quick_length(text: str, *, verbose: bool = False) -> int:
     """Up to which length of text a backtracking search stays within a small budget of steps; -1 for never.
 
-    Without repeated groups, back references and look-around, a search with ``k`` quantifiers takes at most about
-    ``length ** (k + 1)`` steps. Quantifier signs are counted wherever they stand, which errs on the safe side.
+    Without repeated groups, back references and look-around, a search with ``k`` quantifiers and ``w`` ways through
+    its alternatives takes at most about ``w * length ** (k + 1)`` steps. Quantifier signs are counted wherever they
+    stand, which errs on the safe side. In a ``verbose`` pattern spaces mean nothing, and a comment may hold anything.
     """
-    if _UNBOUNDED.search(text):
+    if _UNBOUNDED.search(re.sub(r"\s", "", text) if verbose else text) or (verbose and "#" in text):
         return -1
     quantifiers = sum(text.count(sign) for sign in "*+?{")
-    return int(_BUDGET ** (1 / (quantifiers + 1))) - 1
+    return int((_BUDGET / _ways(text)) ** (1 / (quantifiers + 1))) - 1
+
+
+def _ways(text: str) -> int:
+    """How many ways there are through the alternatives of a pattern: the sum of them, and the product of groups.
+
+    ``(a|b)(c|d|e)|f`` has 2 * 3 + 1. It stops counting where the budget is passed.
+    """
+    outer: list[tuple[int, int]] = []  # of each open group's surroundings: the alternatives before, and this one so far
+    before, here = 0, 1
+    for sign in _STRUCTURE.findall(text):
+        if sign == "|":
+            before, here = before + here, 1
+        elif sign == "(":
+            outer.append((before, here))
+            before, here = 0, 1
+        elif sign == ")" and outer:
+            inside = before + here
+            before, here = outer.pop()
+            here = min(here * inside, 2 * _BUDGET)
+    return before + here

@@ -108,7 +108,7 @@ class Dialogue:
             answer = jsontext.dumps(await self._job.call(kind, arguments))
         except Exception as error:
             told = {
-                "name": getattr(error, "name", None) or type(error).__name__,
+                "name": type(error).__name__,
                 "message": str(error),
                 "status": getattr(error, "status", None),
                 "kinds": [kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("aloma_py.")],

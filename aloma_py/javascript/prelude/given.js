@@ -101,14 +101,15 @@ const makeTimers = run => {
   };
 };
 
-const fail = (run, error) => { if (!run.failure) run.failure = { error } };
-
 const makeFloating = run => value => {
   if (typeof value === 'function') {
     return function (...args) { return run.floating(value.apply(this, args)) };
   }
   if (value instanceof internal.Answer) return value;  // calls are looked after anyway
-  if (value instanceof NativePromise) after(value, undefined, error => fail(run, error));
+  if (value instanceof NativePromise) {
+    run.floats++;
+    after(value, () => { run.floats-- }, error => { run.floats--; internal.fail(run, error) });
+  }
   return value;
 };
 
@@ -148,7 +149,7 @@ const makers = {
   }),
   user: run => ({ conversation: options => run.op('conversation', options ?? {}) }),
   config: run => key => run.spec.config[key],
-  fetch: run => internal.fetchOf(run),
+  ...internal.withFetch(makeConnectors),  // fetch, and connectors again: theirs answers alike
   console: run => internal.console((level, line) => run.log(level, line)),
   timers: makeTimers,
 };

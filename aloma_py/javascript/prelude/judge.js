@@ -6,14 +6,20 @@ const { toString: textOf } = Function.prototype;
 const NativePromise = Promise;
 const { text, describe } = internal;
 
-const nothing = new Proxy(function () {}, {
-  get(_, key) { throw new Error(`a condition looks at data only; it has no ${text(key)} to use`) },
-});
+// What only a run has. The top of a file is read for its condition too, and so has none of it either.
+const absent = name => {
+  const refuse = () => {
+    throw new Error(`${name} is not there: a condition, and the top of a file, look at data only; use it in the content`);
+  };
+  return new Proxy(function () {}, { get: refuse, has: refuse, apply: refuse, ownKeys: refuse, set: refuse });
+};
+const WITHOUT_RUN = Object.fromEntries([
+  'task', 'step', 'connectors', 'audit', 'graph', 'file', 'blob', 'user', 'config', 'fetch', 'setTimeout',
+  'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval',
+].map(name => [name, absent(name)]));
+const ABSENT = new Set(Object.values(WITHOUT_RUN));
 const withoutRun = data => ({
-  data, task: nothing, step: nothing, connectors: nothing, lib: internal.libraries, audit: nothing, graph: nothing,
-  mapper: internal.mapper, file: nothing, blob: nothing, user: nothing, config: nothing, fetch: nothing,
-  console: internal.console(() => {}), setTimeout: nothing, setInterval: nothing, setImmediate: nothing,
-  clearTimeout: nothing, clearInterval: nothing,
+  ...WITHOUT_RUN, data, lib: internal.libraries, mapper: internal.mapper, console: internal.console(() => {}),
 });
 
 const PART = Symbol('part');
@@ -52,9 +58,9 @@ const INSTEAD = new Map([
 
 // Why a function is no predicate; undefined where it is one.
 const noPredicate = value => {
-  const name = value === nothing ? '' : text(value.name);
+  if (ABSENT.has(value)) return 'what only a run has (task, connectors, fetch and the like)';
+  const name = text(value.name);
   const source = textOf.call(value);
-  if (value === nothing) return 'what only a run has (task, connectors, fetch and the like)';
   if (/^class\b/.test(source) || (hasOwn(value, 'prototype') && isNative(source) && !name.startsWith('bound '))) {
     return [`the class ${name || 'without a name'} is no pattern; ${INSTEAD.get(value) ?? JSON_ONLY}`];
   }
@@ -95,7 +101,7 @@ const describePattern = (value, path) => {
   if (value === null || value === undefined) return ['n'];
   switch (typeof value) {
     case 'string': case 'boolean': return ['v', value];
-    case 'number': return Number.isFinite(value) ? ['v', value] : ['x', `${value}`];
+    case 'number': return Number.isFinite(value) ? ['v', value] : ['e', `${value} is no number that JSON has`];
     case 'bigint': return ['v', value];
     case 'function': return TYPES.has(value) ? ['t', TYPES.get(value)]
       : refused(noPredicate(value)) ?? ['f', textOf.call(value), path];

@@ -28,10 +28,13 @@ const emit = message => { outbox.push(stringify(message)) };
 
 // The promise of a call: it knows whether somebody has asked for what came of it.
 class Answer extends NativePromise {
-  asked = false;
+  #asked = false;
+  static wasAsked = answer => answer.#asked;
   static get [Symbol.species]() { return NativePromise }
-  then(...handlers) { this.asked = true; return super.then(...handlers) }
+  then(...handlers) { this.#asked = true; return super.then(...handlers) }
 }
+const { wasAsked } = Answer;
+delete Answer.wasAsked;
 
 class Run {
   constructor(id, spec) {
@@ -50,6 +53,8 @@ class Run {
     this.used = 0;
     this.lastCall = 0;
     this.missing = null;
+    this.floats = 0;           // promises under way that the code does not wait for
+    this.returned = false;
     this.ended = false;
     this.idle = false;
   }
@@ -132,15 +137,25 @@ const execute = async run => {
   run.given = internal.givenTo(run);
   const made = factory(run.given, run.floating);
   await made.content(run.data);
-  for (;;) {
-    while (run.answers.size) await NativePromise.allSettled([...run.answers]);
-    const [left] = run.failed.filter(([answer]) => !answer.asked);
-    if (left) throw left[1];
-    if (run.failure) throw run.failure.error;
-    await settle(run.data, new Set());
-    if (!run.answers.size) break;
+  run.returned = true;
+};
+
+// After a turn, when no microtask is left: a run whose code has returned ends when nothing that it began is under way.
+const conclude = run => {
+  while (run.returned && !run.ended && !run.answers.size && !run.floats) {
+    const left = run.failed.find(([answer]) => !wasAsked(answer));
+    if (left) finish(run, { error: left[1] });
+    else if (run.failure) finish(run, run.failure);
+    else if (!holdsPromise(run.data, new Set())) finish(run);
+    else {
+      run.floats++;
+      settle(run.data, new Set()).then(() => run.floats--, error => { run.floats--; fail(run, error) });
+      %PerformMicrotaskCheckpoint();
+    }
   }
 };
+const fail = (run, error) => { if (!run.failure) run.failure = { error } };
+internal.fail = fail;
 
 // A promise left in the data is replaced by what comes of it.
 const settle = async (value, seen) => {
@@ -194,7 +209,7 @@ const dispatch = {
   start(id, spec) {
     const run = current = new Run(id, spec);
     runs.set(id, run);
-    resolved().then(() => execute(run)).then(() => finish(run), error => finish(run, { error }));
+    resolved().then(() => execute(run)).catch(error => finish(run, { error }));
   },
   ok(id, call, value) {
     const run = current = runs.get(id) ?? null;
@@ -254,6 +269,9 @@ internal.pump = (acknowledged, messages, exact, batch) => {
     const began = now();
     dispatch[message[0]](...message.slice(1));
     %PerformMicrotaskCheckpoint();
+    if (current && !current.ended) {
+      try { conclude(current) } catch (error) { finish(current, { error }) }  // a getter in the data may throw
+    }
     if (stopping(progress, STOP)) return '';  // the turn was stopped in a microtask: V8 goes on after those
     const took = now() - began;
     if (took >= longest) [longest, slowest] = [took, message[1]];
@@ -312,8 +330,9 @@ internal.library = (namespace, file, factory) => {
     later('clearTimeout'), later('setInterval'), later('clearInterval'), later('setImmediate'),
     module, module.exports, notFound(file), value => (current ? current.floating(value) : value));
   if (sourceOf.call(factory).includes('stash')) stashing.add(LIBRARY);
-  const known = libraries[namespace] ?? (libraries[namespace] = {});
+  const known = create(Object.prototype, Object.getOwnPropertyDescriptors(libraries[namespace] ?? {}));
   Object.defineProperties(known, Object.getOwnPropertyDescriptors(module.exports));
+  libraries[namespace] = Object.freeze(known);  // a step that changed it would change it for all that follow
   return Object.keys(module.exports).join(',');
 };
 // What could not be loaded says so where it is used.

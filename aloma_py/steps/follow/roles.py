@@ -9,6 +9,7 @@ from aloma_py.paths import Path, parse_path
 from aloma_py.steps.follow.values import (
     OPAQUE,
     SCALAR,
+    Atom,
     Head,
     Plain,
     Ref,
@@ -162,27 +163,35 @@ def _may_hold_into(walker: Walker, value: Value) -> bool:
 
 
 def _write_into(walker: Walker, call: Call, node: ast.expr) -> None:
-    """The path that ``into`` names is written; of a text that is put together, what its constant beginning names."""
+    """The path that ``into`` names is written (see :func:`into_path`)."""
     memory = walker.memory
     if isinstance(node, ast.Constant) and node.value is None:
         return
     for atom in walker.eval(node, call.scope) or OPAQUE:
-        parts: list[str | int] = []
-        if isinstance(atom, Text):
-            parts = list(parse_path(atom.text))
-        elif isinstance(atom, Head):
-            parts = list(parse_path(atom.text)[:-1])  # the last part may go on
-        steps: list[str] = []
-        for part in parts:
-            if not isinstance(part, str):
-                break  # positions in arrays are not told apart
-            steps.append(part)
-        if steps and steps != [""]:
-            path = tuple(steps)
+        path = into_path(atom)
+        if path:
             memory.writes.add(path)
             memory.change(Ref(path[:-1]))
         else:
             memory.cannot_follow(call.node, call.scope, "which place 'into' names cannot be told")
 
 
-__all__ = ["call_role"]
+def into_path(atom: Atom) -> Path:
+    """The path in the data that ``into`` names; of a text that is put together, what its constant beginning names.
+
+    Empty where that cannot be told.
+    """
+    parts: list[str | int] = []
+    if isinstance(atom, Text):
+        parts = list(parse_path(atom.text))
+    elif isinstance(atom, Head):
+        parts = list(parse_path(atom.text)[:-1])  # the last part may go on
+    steps: list[str] = []
+    for part in parts:
+        if not isinstance(part, str):
+            break  # positions in arrays are not told apart
+        steps.append(part)
+    return () if steps == [""] else tuple(steps)
+
+
+__all__ = ["ENDING", "EXPIRING", "FACTS", "GRAPH", "call_role", "into_path"]

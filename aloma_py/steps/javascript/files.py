@@ -15,7 +15,7 @@ from aloma_py.steps.javascript.library import JSLibrary, read_library
 from aloma_py.steps.javascript.literals import literal
 from aloma_py.steps.javascript.rewrite import finish, is_list, names_used, rewrite, top_level
 from aloma_py.steps.javascript.shapes import Export, Pair, default_function, pairs_of
-from aloma_py.steps.javascript.syntax import FUNCTIONS, Source, bare, field, line_of, statements, words_of
+from aloma_py.steps.javascript.syntax import FUNCTIONS, Source, bare, field, line_of, statements, walk, words_of
 
 __all__ = ["JSLibrary", "JSStep", "read_library", "read_steps", "step_of_texts"]
 
@@ -89,6 +89,7 @@ def _read(source: Source, pairs: list[Pair], number: int, default_name: str) -> 
     own = {export.statement.id for export in pair.exports}
     others = {export.statement.id for other in pairs if other is not pair for export in other.exports} - own
     kept = [node for node in top_level(source) if node.id not in others]
+    _refuse_new_data(source, kept, pair.content.value)
     edits = Edits(source.code)
     before = rewrite(source, edits, kept)
     _strip_exports(source, edits, kept, pair)
@@ -113,6 +114,18 @@ def _read(source: Source, pairs: list[Pair], number: int, default_name: str) -> 
         used_names=names_used(source, kept),
         text=source.text if len(pairs) == 1 else "\n".join(source.read(node) for node in kept),
     )
+
+
+def _refuse_new_data(source: Source, kept: list[Node], content: Node) -> None:
+    """Refuse ``data = …``: the variable would be another object, and the task's data stay as it is, without a word."""
+    for top in kept:
+        for node in walk(top):
+            left = node.child_by_field_name("left") if node.type == "assignment_expression" else None
+            if left is None or left.type != "identifier" or source.read(left) != "data":
+                continue
+            scope = source.scope_of(left, "data")
+            if scope is None or scope.id == content.id:
+                raise source.fail(node, "data = … does not change the task's data: change its members, data.name = …")
 
 
 def _options(source: Source, pair: Pair) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aloma_py.paths import parse_path
-from aloma_py.steps.follow.roles import ENDING, EXPIRING, FACTS, GRAPH
+from aloma_py.steps.follow.roles import ENDING, EXPIRING, FACTS, GRAPH, into_path
 from aloma_py.steps.follow.values import (
     OPAQUE,
     SCALAR,
@@ -140,23 +139,13 @@ def _into(walker: Walker, call: Call, value: Value) -> None:
 
 
 def _write_into(walker: Walker, call: Call, value: Value) -> None:
-    """The path that ``into`` names is written; of a text that is put together, what its constant beginning names."""
+    """The path that ``into`` names is written (see :func:`into_path`)."""
     memory = walker.memory
     for atom in value or OPAQUE:
         if atom is Plain.SCALAR and len(value) == 1 and _is_null(call.node):
             continue
-        parts: list[str | int] = []
-        if isinstance(atom, Text):
-            parts = list(parse_path(atom.text))
-        elif isinstance(atom, Head):
-            parts = list(parse_path(atom.text)[:-1])  # the last part may go on
-        steps: list[str] = []
-        for part in parts:
-            if not isinstance(part, str):
-                break  # positions in arrays are not told apart
-            steps.append(part)
-        if steps and steps != [""]:
-            path = tuple(steps)
+        path = into_path(atom)
+        if path:
             memory.writes.add(path)
             memory.change(Ref(path[:-1]))
         else:

@@ -93,6 +93,8 @@ def _check_places(source: Source, kept: list[Node]) -> None:
                 raise source.fail(node, f"{kind.split('_')[0]} can only stand at the top of a file")
             if kind == "return_statement" and source.function_of(node) is None:
                 raise source.fail(node, "return outside of a function")
+            if kind == "call_expression" and field(node, "function").type == "import":
+                raise source.fail(node, "import() is not there: shared code goes into a library (lib.…)")
             awaits = kind == "await_expression" or (kind == "for_in_statement" and "await" in words_of(node))
             if awaits and not any(parent.type in _HOLD_AWAIT for parent, _ in source.above(node)):
                 raise source.fail(node, "await outside of an async function: a file is read at once")

@@ -15,7 +15,12 @@ from aloma_py import Limits, Workspace
 from aloma_py.conditions import Condition, compile_condition, explain
 from aloma_py.connect.connector import Registry
 from aloma_py.errors import ConditionError, LoadError
+from aloma_py.javascript.check import check
+from aloma_py.javascript.consult import Asker
+from aloma_py.javascript.program import Program
 from aloma_py.run.script import Scripts
+from aloma_py.steps.javascript.condition import javascript_condition
+from aloma_py.steps.javascript.files import read_steps
 
 pytestmark = pytest.mark.anyio
 
@@ -194,8 +199,8 @@ def test_a_missing_parent_of_null_counts_as_empty_beside_something_that_is_there
         ("{a: {b: new Map()}}", "a.b", "a Map is no pattern"),
         ("{a: new Date()}", "a", "a Date is no pattern"),
         ("{a: {$not: Symbol('x')}}", "a.$not", "a symbol is no pattern"),
-        ("{a: NaN}", "a", "NaN is no pattern"),
-        ("{a: {$regex: 'x', $options: 'q'}}", "a.$regex", "no flags"),
+        ("{a: NaN}", "a", "NaN is no number that JSON has"),
+        ("{a: {$regex: 'x', $options: 'q'}}", "a.$regex", "unknown regex flag 'q'; there are: d, g, i, m, s, u, v, y"),
         ("{a: {$regex: 3}}", "a.$regex", "text"),
         ("{a: {$regex: 'x', b: 1}}", "a", "the operator $regex and the member 'b' are mixed"),
         ("{'a..b': 1}", "a..b", "empty part"),
@@ -209,6 +214,128 @@ def test_a_mistake_is_told_at_load_with_its_place(tmp_path, condition, path, rea
     message = str(caught.value)
     assert reason in message and path in message
     assert f"{file}:3" in message and "'orders'" in message
+
+
+MISTAKES = [
+    ("{a: {$regex: 'x', $options: 'ii'}}", "a.$regex", "one twice"),
+    ("{a: {$regex: 'x', $options: 'uv'}}", "a.$regex", "u and v exclude each other"),
+    ("{a: {$regex: '('}}", "a.$regex", "'(' is no regular expression: Unterminated group"),
+    ("{a: {$not: {b: {$regex: '[a', $options: 'i'}}}}", "a.$not.b.$regex", "'[a' is no regular expression"),
+    ("{a: {$regex: /\\-/, $options: 'u'}}", "a.$regex", "is no regular expression: Invalid escape"),
+    ("{a: {$gt: Number}}", "a.$gt", "$gt orders numbers and strings, got the type Number"),
+    ("{a: {$in: [1, {b: x => x}]}}", "a.$in.1.b", "expected a JSON value here, got the function x => x"),
+    ("{a: {$exists: null}}", "a.$exists", "$exists takes true or false, got null"),
+    ("{a: new Error('x')}", "a", "an Error is no pattern; write a plain object"),
+    ("{a: new String('x')}", "a", "a boxed string (new String) is no pattern; write the string itself"),
+    ("{a: new Number(1)}", "a", "a boxed number (new Number) is no pattern; write the number itself"),
+    ("{a: new Boolean(0)}", "a", "a boxed boolean"),
+    ("{a: Object(1n)}", "a", "a BigInt is no pattern"),
+    ("{a: new Set([1])}", "a", "a Set is no pattern; for one of several values write {$in: […]}"),
+    ("{a: new URL('http://x')}", "a", "a URL is no pattern"),
+    ("{a: new (class Order { total = 3 })()}", "a", "an Order is no pattern; write a plain object"),
+    ("{a: {__proto__: {b: 1}}}", "a", "an object that inherits from another is no pattern"),
+    ("{a: {[Symbol('x')]: 1}}", "a", "an object that has Symbol(x) as a key is no pattern"),
+    ("{a: parseInt}", "a", "the built-in function parseInt is no pattern; write a function of your own"),
+    ("{a: Math.random}", "a", "the built-in function random is no pattern"),
+    ("{a: Date}", "a", "the class Date is no pattern; a time in JSON is text: String"),
+    ("{a: Map}", "a", "the class Map is no pattern; expected String, Number, Boolean, Array or Object"),
+    ("{a: Symbol}", "a", "the class Symbol is no pattern"),
+    ("{a: RegExp}", "a", "the class RegExp is no pattern; write the regular expression itself"),
+    ("{a: async x => false}", "a", "a function that is async or a generator is no pattern"),
+    ("{a: function* () {}}", "a", "a function that is async or a generator is no pattern"),
+    ("{a: task}", "a", "what only a run has (task, connectors, fetch and the like) is no pattern"),
+]
+
+
+def test_what_is_no_pattern_is_told_with_what_to_write():
+    texts = [condition for condition, _, _ in MISTAKES]
+    contents = [f"export const condition = {text};\nexport const content = () => {{}};" for text in texts]
+    steps = [read_steps(content, f"s{n}.js", default_name=f"s{n}")[0] for n, content in enumerate(contents)]
+    programs = [Program(step.name, step.file, step.program) for step in steps]
+    for (text, path, reason), program, checked in zip(MISTAKES, programs, check(programs), strict=True):
+        with pytest.raises(ConditionError) as caught:
+            javascript_condition(checked.condition, text, Asker(program), {})
+        assert reason in caught.value.bare, text
+        assert caught.value.path == path, text
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        ("data.a > 3", "data.a > 3 gives a boolean, and a condition is a pattern, as {total: {$gt: 3}}; or make it"),
+        ("data.a.b.c === 3", "export const condition = (data) => data.a.b.c === 3"),
+        ("{a: 1} && data.tags.includes('x')", "(data) => ({a: 1} && data.tags.includes('x'))"),
+        ("!data.a", "!data.a gives a boolean"),
+        ("`${data.a}`", "gives a string"),
+        ("true", "a task's data is an object, which true can never match; write what its members must be"),
+        ("['x']", "which ['x'] can never match"),
+        ("null", "which null can never match"),
+        ("Array", "which Array can never match"),
+        ("async (data) => data.a > 3", "a function that is async or a generator is no pattern"),
+        ("task.id() === 'x' ? {a: 1} : {b: 1}", "task is not there yet"),
+        ("{a: task.id()}", "task is not there yet"),
+        ("{a: lib.rules.broken()}", "TypeError: nothing to see"),
+    ],
+)
+def test_what_is_no_condition_as_a_whole_is_told_with_its_line(tmp_path, condition, reason):
+    file = tmp_path / "orders.js"
+    file.write_text(f"// orders\n\nexport const condition = {condition};\nexport const content = async () => {{}};\n")
+    library = tmp_path / "rules.js"
+    library.write_text("\n" * 20 + "export const broken = () => { throw new TypeError('nothing to see') };\n")
+    with pytest.raises(LoadError) as caught:
+        Workspace("w", [file], libraries={"rules": library})
+    message = str(caught.value)
+    assert message.startswith(f"{file}:3: step 'orders': ") and reason in message
+
+
+def test_a_match_that_gives_a_boolean_is_told_what_to_write(tmp_path):
+    file = tmp_path / "orders.mts"
+    file.write_text("export const match = (data: any) => data.a > 3;\nexport default async () => {};\n")
+    with pytest.raises(ConditionError, match=r"orders.mts:1: .*export const condition = \(data\) => data.a > 3"):
+        Workspace.load(tmp_path)
+
+
+async def test_a_condition_may_be_computed_as_a_whole(tmp_path, scripts):
+    texts = [
+        "data.vip ? {total: {$gt: 1}} : {total: {$gt: 5}}",
+        "{...(data.vip ? {total: 2} : {}), id: Number}",
+        "(data) => data.total > 1",
+        "((loop) => { for (const one of data.list ?? []) loop[one] = String; return loop })({})",
+        "data.rules",
+    ]
+    data = [{"vip": True, "total": 2}, {"total": 2}, {"id": 1}, {"list": ["id"], "id": "x", "rules": True}]
+    loaded = load(tmp_path, texts)
+    found = await scripts.settle(lambda: [[one.matches(given) for given in data] for one in loaded])
+    assert found == [
+        [True, False, False, False],
+        [False, False, True, False],
+        [True, True, False, False],
+        [True, True, True, True],
+        [False, False, False, False],
+    ]
+    told = await scripts.settle(lambda: explain(loaded[4], data[3]))
+    assert "data.rules gives a value, and a condition is a pattern" in " ".join(row.found for row in told.rows)
+
+
+async def test_functions_that_are_meant_as_tests_are_patterns(tmp_path, scripts):
+    texts = ["Number.isInteger", "Array.isArray", "(n => n > 1).bind(null)", "async => async === 2", "[,]"]
+    whole, array, bound, named, hole = load(tmp_path, [f"{{a: {text}}}" for text in texts])
+    for condition, values in (
+        (whole, [2, 2.5]),
+        (array, [[], {}]),
+        (bound, [2, 1]),
+        (named, [2, 1]),
+        (hole, [[None], []]),
+    ):
+        found = await scripts.settle(lambda one=condition, given=values: [one.matches({"a": value}) for value in given])
+        assert found == [True, False], condition.source
+
+
+async def test_a_function_that_gives_a_promise_does_not_match_and_the_explanation_says_so(tmp_path, scripts):
+    [condition] = load(tmp_path, ["{a: x => (async () => false)()}"])
+    assert not await scripts.settle(lambda: condition.matches({"a": 1}))
+    found = await scripts.settle(lambda: explain(condition, {"a": 1}))
+    assert "it gives a promise, and a condition does not wait" in found.rows[0].found
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from aloma_py import CallError, TaskState, Workspace
 from aloma_py.clock import VirtualClock
+from aloma_py.errors import LoadError
 from aloma_py.models import Limits
 
 pytestmark = pytest.mark.anyio
@@ -150,3 +151,56 @@ async def test_a_failed_run_changes_nothing(tmp_path):
     )
     outcome = await Workspace.load(file).run({"go": True})
     assert "changed" not in outcome.data and outcome.task.name == "task"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[1].forEach(async () => { await connectors.bank.charge({}) })",
+        "[1].forEach(async () => { await connectors.bank.pay({}); await connectors.bank.charge({}) })",
+        "(async () => { await connectors.bank.charge({}) })()",
+        "Promise.all([connectors.bank.charge({})])",
+        "connectors.bank.charge({}).finally(() => {})",
+        "const work = async () => { await new Promise(go => setTimeout(go, 3)); throw new Error('402 late') }; work()",
+        "(async () => { await null; await null; await null; throw new Error('402') })()",
+        "data.later = (async () => { await null; throw new Error('402') })()",
+    ],
+)
+async def test_no_failure_is_lost_where_nobody_waits(tmp_path, body):
+    error = await error_of(tmp_path, body)
+    assert "402" in error["message"]
+
+
+async def test_what_nobody_waits_for_is_finished_before_the_run_ends(tmp_path):
+    file = tmp_path / "one.js"
+    file.write_text(
+        "export const condition = {go: true};\nexport const content = async () => {\n  data.found = [];\n"
+        "  [1, 2].forEach(async n => {\n    await connectors.bank.pay({});\n"
+        "    await new Promise(go => setTimeout(go, 2));\n    data.found.push(n);\n  });\n};\n"
+    )
+    outcome = await Workspace.load(file, connectors=[Bank()]).run({"go": True})
+    assert outcome.data["found"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("export const condition = {a: 1};\nexport const content = () => {\n  data = {b: 1};\n};", ":3: "),
+        ("export const match = () => ({a: 1});\nexport default (data) => {\n\n  data = {};\n};", ":4: "),
+        ("export const condition = {a: 1};\nexport const content = async () => {\n  await import('fs')\n};", "import()"),
+    ],
+)
+def test_what_would_do_something_else_than_it_says_is_refused(tmp_path, text, reason):
+    file = tmp_path / "one.js"
+    file.write_text(text)
+    with pytest.raises(LoadError) as caught:
+        Workspace.load(file)
+    assert reason in str(caught.value)
+
+
+def test_a_variable_of_that_name_is_no_concern_of_the_task(tmp_path):
+    file = tmp_path / "one.js"
+    file.write_text(
+        "export const condition = {a: 1};\nexport const content = () => {\n  { let data = 1; data = 2; }\n};"
+    )
+    assert [step.name for step in Workspace.load(file).steps] == ["one"]

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from aloma_py import TaskState, Workspace, step
-from aloma_py.outcome import Outcome
+from aloma_py.intake import new_task
+from aloma_py.outcome import Outcome, read_outcome
+from aloma_py.scheduler import Scheduler
+from aloma_py.store import SQLiteStore
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +26,20 @@ def script(folder: Path, name: str, condition: str, body: str) -> Path:
 async def run(folder: Path, body: str, data: dict[str, Any], *, condition: str = "{go: true}") -> Outcome:
     """The outcome of a task with ``go``, on which one step runs."""
     return await Workspace.load(script(folder, "one", condition, body)).run({"go": True, **data})
+
+
+async def run_all(workspace: Workspace, tasks: list[dict[str, Any]]) -> list[Outcome]:
+    """The outcome of each task; one engine runs them all, so that one worker is started."""
+    store = SQLiteStore(":memory:")
+    async with store:
+        handle = store.workspace(workspace.name)
+        engine = workspace.engine(handle, cipher=lambda: store.cipher)
+        scheduler = Scheduler(engine)
+        made = [new_task(workspace.name, "task", data, via={"type": "api"}, now=engine.clock.now()) for data in tasks]
+        async with scheduler.running():
+            await engine.submit(made)
+            await scheduler.quiet()
+        return [await read_outcome(handle, task.id) for task in made]
 
 
 async def test_steps_of_both_languages_take_turns_and_see_the_same(tmp_path):
@@ -133,8 +150,8 @@ async def test_what_javascript_makes_of_values(tmp_path):
     )
     workspace = Workspace.load(file)
     wrong = []
-    for n, (body, before, after) in enumerate(CASES):
-        outcome = await workspace.run({"only": n, "v": before})
+    outcomes = await run_all(workspace, [{"only": n, "v": before} for n, (_, before, _) in enumerate(CASES)])
+    for (body, _, after), outcome in zip(CASES, outcomes, strict=True):
         if repr(outcome.data.get("v", "gone")) != repr(after):
             wrong.append((body, outcome.data.get("v", "gone"), outcome.errors))
     assert wrong == []
@@ -178,12 +195,18 @@ async def test_only_what_the_code_changes_is_changed(tmp_path):
     script(tmp_path, "rebuild", "{mode: 'rebuild'}", "data.w = {made: [1, 'x']}; data.mode = 'done'")
     workspace = Workspace.load(tmp_path)
     chance = random.Random(11)
-    for n in range(16):
-        data = {"v": {key: some_json(chance, 3) for key in chance.sample(NAMES, 6)}, "w": some_json(chance, 2)}
-        mode = ("nothing", "rebuild")[n % 2]
-        outcome = await workspace.run({"mode": mode, **data})
-        wanted = {"mode": "done", **data}
-        if mode == "rebuild":
+    tasks: list[dict[str, Any]] = [
+        {
+            "mode": mode,
+            "v": {key: some_json(chance, 3) for key in chance.sample(NAMES, 6)},
+            "w": some_json(chance, 2),
+        }
+        for _ in range(30)
+        for mode in ("nothing", "rebuild")
+    ]
+    for data, outcome in zip(tasks, await run_all(workspace, tasks), strict=True):
+        wanted = {**data, "mode": "done"}
+        if data["mode"] == "rebuild":
             wanted["w"] = {"made": [1, "x"]}
         assert outcome.errors == {}
         assert repr(outcome.data) == repr(wanted)
