@@ -22,4 +22,7 @@ class Settings(BaseSettings):
     max_redo: int = Field(100, ge=1, description="how many redos in a row may change nothing")
     max_data_bytes: int = Field(1024 * 1024, ge=1024, description="how large a task's data may be")
     step_timeout: str = Field("30s", description="how long an attempt of a step may run")
+    max_hold: int = Field(2000, ge=10, description="milliseconds of CPU that JavaScript may take without a pause")
+    max_script_memory: int = Field(256, ge=16, description="megabytes that the JavaScript of a workspace may take")
+    script_workers: int = Field(0, ge=0, description="processes that run JavaScript; 0: one for each core")
     parallel: bool = Field(True, description="whether independent steps of one task share a wave")

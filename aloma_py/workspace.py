@@ -10,6 +10,7 @@ from aloma_py.connect.connector import Connector, Registry
 from aloma_py.engine import Engine, Watcher
 from aloma_py.errors import InputError
 from aloma_py.intake import new_task
+from aloma_py.javascript.pool import Pool
 from aloma_py.models import Json, Limits, Millis
 from aloma_py.outcome import Outcome, read_outcome
 from aloma_py.plugins import connector_registry, load_plugins
@@ -75,8 +76,12 @@ class Workspace:
         connectors: Registry | None = None,
         cipher: Callable[[], StashCipher] | None = None,
         limits: Limits | None = None,
+        pool: Pool | None = None,
     ) -> Engine:
-        """An engine for this workspace's tasks in ``store``. ``connectors`` replaces those that it would have."""
+        """An engine for this workspace's tasks in ``store``. ``connectors`` replaces those that it would have.
+
+        ``pool`` are the JavaScript workers, to share them with other workspaces.
+        """
         return Engine(
             store,
             self.steps,
@@ -86,6 +91,7 @@ class Workspace:
             limits=limits or self.limits,
             clock=clock,
             cipher=cipher,
+            pool=pool,
         )
 
     def registry(self) -> Registry:

@@ -93,14 +93,14 @@ def told(text: str, file: str) -> dict[str, Any]:
     """The error and its line in ``file`` from V8's text: ``file:3: SyntaxError: …``, the line, a caret, the stack.
 
     The first line of the stack that is in the file is nearer than the place where V8 gave up, which may be another
-    file or none of the user's. Without such a place, there is no line.
+    file or none of the user's. What cannot be compiled has no stack, and no name of a file yet.
     """
     found = _PLACE.match(text)
     if found is None:
         return {"error": text.strip().splitlines()[0] if text.strip() else "it cannot be read"}
     at = re.search(rf"\n    at (?:[^\n]*\()?{re.escape(file)}:(\d+):\d+\)?", text)
-    line = int(at[1]) if at else int(found[2]) if found[1] == file else None
-    return {"error": found[3], "line": line}
+    here = found[1] == file or found[3].startswith("SyntaxError")
+    return {"error": found[3], "line": int(at[1]) if at else int(found[2]) if here else None}
 
 
 if __name__ == "__main__":

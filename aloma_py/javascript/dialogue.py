@@ -59,7 +59,7 @@ class Dialogue:
                 if number in self._scopes:
                     self._scopes[number].cancel()
             case ["idle", *_]:
-                if not self._scopes and self._waiting is None:
+                if self._waiting is None and all(scope.cancel_called for scope in self._scopes.values()):
                     self._waiting = anyio.CancelScope()
                     self._calls.start_soon(self._wait_for_nothing, self._waiting)
             case ["event", "stopped", _, "neighbour"]:

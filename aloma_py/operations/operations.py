@@ -85,4 +85,6 @@ def limits_of(settings: Settings) -> Limits:
         max_data_bytes=settings.max_data_bytes,
         step_timeout=parse_duration(settings.step_timeout, "step_timeout"),
         parallel=settings.parallel,
+        max_hold=settings.max_hold,
+        max_script_memory=settings.max_script_memory,
     )

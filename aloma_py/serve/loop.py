@@ -15,6 +15,7 @@ import anyio
 import anyio.abc
 
 from aloma_py.errors import InputError, StoreError
+from aloma_py.javascript.pool import Pool
 from aloma_py.models import Entry, Millis, Task, TaskState
 from aloma_py.operations import DAY, Operations, Site, limits_of, load_again
 from aloma_py.scheduler import Scheduler
@@ -81,7 +82,8 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
         async with store:
             handle = store.workspace(what.settings.workspace)
             workspace = await _load(what, handle)
-            engine = workspace.engine(handle, cipher=lambda: store.cipher)
+            pool = Pool(what.settings.script_workers) if what.settings.script_workers else Pool()
+            engine = workspace.engine(handle, cipher=lambda: store.cipher, pool=pool)
             engine.custody.watchers.append(_log_ends)
             scheduler = Scheduler(engine, max_active=what.settings.max_active)
             operations = Operations(Site(engine, store, what.settings, advancing=True))

@@ -1,5 +1,5 @@
 // What is told of an error: its name, message, stack with the author's lines, and status.
-const { defineProperty, freeze } = Object;
+const { defineProperty, freeze, hasOwn } = Object;
 
 // Stacks show the user's files, and none of the prelude's frames.
 Error.stackTraceLimit = 20;
@@ -29,6 +29,22 @@ const describe = error => {
   }
 };
 
+// What steps look for in vain, and what there is instead.
+const INSTEAD = {
+  process: 'configuration is task.config(…)', require: 'shared code goes into a library (lib.…)',
+  Deno: 'a step has no system around it', Bun: 'a step has no system around it', axios: 'use fetch or a connector',
+  XMLHttpRequest: 'use fetch or a connector', WebSocket: 'use a connector', window: 'a step runs in no browser',
+  document: 'a step runs in no browser', global: 'use globalThis', __dirname: 'use file or blob',
+  fs: 'use file or blob', SharedArrayBuffer: 'a step shares no memory', Atomics: 'a step shares no memory',
+  WebAssembly: 'code is JavaScript or TypeScript', Worker: 'use task.subtask(…) for work beside',
+};
+const advise = told => {
+  const [, name] = /^(\w+) is not (?:defined|a constructor|a function)$/.exec(told.message) ?? [];
+  if (name !== undefined && hasOwn(INSTEAD, name)) told.message += `: ${INSTEAD[name]}`;
+  if (told.message.startsWith('Code generation from strings')) told.message += ': eval and Function are not there';
+  return told;
+};
+
 class CallError extends Error {
   // `site` is an error made where the call was: its stack has the author's line, the answer's turn has none.
   #kinds;
@@ -46,4 +62,4 @@ class CallError extends Error {
 
 freeze(CallError);
 freeze(CallError.prototype);
-Object.assign(internal, { text, describe, CallError });
+Object.assign(internal, { text, describe, advise, CallError });

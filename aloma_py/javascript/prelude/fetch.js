@@ -118,41 +118,18 @@ const endWith = (run, signal, id) => {
   handlers[1] = settle(reject);
 };
 
-// The answer of the call that was made last, once it is there, as a Response too.
-const responding = (run, answer, given) => {
-  if (given?.bodyOnly) return answer;
-  const handlers = run.calls.get(run.lastCall);
-  const [resolve] = handlers;
-  handlers[0] = value => resolve(respond(value, Boolean(given?.options?.text)));
-  return answer;
-};
+// The answer of a call of the connector `fetch`, as a Response too.
+internal.responding = (run, answer, given) =>
+  (given?.bodyOnly ? answer : run.shape(answer, value => respond(value, Boolean(given?.options?.text))));
 
-const makeFetch = run => (target, options) => {
+internal.makeFetch = run => (target, options) => {
   try {
     const [signal, given, into] = argumentsOf(target, options);
     signal?.throwIfAborted();
-    const answer = responding(run, run.call('connector', 'fetch', 'fetch', given, into), given);
+    const answer = internal.responding(run, run.call('connector', 'fetch', 'fetch', given, into), given);
     if (signal) endWith(run, signal, run.lastCall);
     return answer;
   } catch (error) {
     return NativePromise.reject(error);
   }
 };
-
-// `connectors.fetch`, and `connectors.fetch.fetch`.
-const respondingMethod = (run, method) => new Proxy(method, {
-  get: (_, name) => (name === 'fetch' ? respondingMethod(run, method.fetch) : method[name]),
-  apply: (_, self, args) =>
-    responding(run, apply(method, self, args), args.length === 2 ? { options: args[1] } : args[0]),
-});
-
-// What makes `fetch` for a run, and its connectors such that `fetch` among them answers alike.
-internal.withFetch = makeConnectors => ({
-  fetch: makeFetch,
-  connectors: run => new Proxy(makeConnectors(run), {
-    get(connectors, namespace) {
-      const found = connectors[namespace];
-      return namespace === 'fetch' && found ? respondingMethod(run, found) : found;
-    },
-  }),
-});

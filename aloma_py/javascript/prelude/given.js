@@ -11,7 +11,11 @@ let connectorNames = new Map();  // namespace -> the method that calling it mean
 internal.setConnectors = names => { connectorNames = new Map(names) };
 internal.namesOfConnectors = () => [...connectorNames.keys()].sort();
 
-const bytes = value => (isView(value) ? { $bytes: internal.base64.encode(value) } : value);
+const bytes = value => {
+  if (value instanceof ArrayBuffer) return bytes(new Uint8Array(value));
+  if (!isView(value)) return value;
+  return { $bytes: internal.base64.encode(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
+};
 const content = value => (value !== null && typeof value === 'object' && typeof value.$bytes === 'string'
   ? Buffer.from(value.$bytes, 'base64') : value);
 
@@ -75,10 +79,18 @@ const method = (run, namespace, path, fallback) => new Proxy(function () {}, {
     let given = args.length === 2 ? { url: args[0], options: args[1] } : args[0] ?? {};
     let into = null;
     if (given !== null && typeof given === 'object' && typeof given.into === 'string') ({ into, ...given } = given);
-    return run.call('connector', namespace, called, given, into);
+    const answer = run.call('connector', namespace, called, given, into);
+    return namespace === 'fetch' ? internal.responding(run, answer, given) : answer;
   },
   set() { throw new TypeError('connectors cannot be changed') },
 });
+
+// As in browsers and Node: what is no time, or longer than they can count, is no wait.
+const LONGEST_WAIT = 2 ** 31 - 1;
+const waitOf = (wait, repeat) => {
+  const millis = Number(wait) || 0;
+  return Math.max(millis > LONGEST_WAIT ? 1 : millis, repeat ? 1 : 0);
+};
 
 const makeTimers = run => {
   const start = (repeat, call, wait, args) => {
@@ -86,7 +98,7 @@ const makeTimers = run => {
     run.open();
     if (run.timers.size >= MOST_TIMERS) throw new RangeError(`more than ${MOST_TIMERS} timers are under way`);
     const id = ++run.lastCall;
-    const after = Math.max(Number(wait) || 0, repeat ? 1 : 0);
+    const after = waitOf(wait, repeat);
     run.timers.set(id, { repeat, call, after, args });
     run.say('call', id, 'timer', [after]);
     return id;
@@ -140,16 +152,19 @@ const makers = {
   mapper: () => internal.mapper,
   file: run => ({
     write: (name, value) => run.call('file.write', text(name), bytes(value)),
-    read: name => after(run.call('file.read', text(name)), content),
+    read: name => run.shape(run.call('file.read', text(name)), content),
   }),
   blob: run => ({
-    create: ({ content: value, ...about }) => run.call('blob.create', { ...about, content: bytes(value) }),
-    get: id => run.call('blob.get', id),
-    getContent: id => after(run.call('blob.getContent', id), content),
+    create({ content: value, ...about } = {}) {
+      if (value === undefined || value === null) throw new TypeError('blob.create takes {content, name, …}; there is no content');
+      return run.call('blob.create', { ...about, content: bytes(value) });
+    },
+    get: id => run.call('blob.get', text(id)),
+    getContent: id => run.shape(run.call('blob.getContent', text(id)), content),
   }),
   user: run => ({ conversation: options => run.op('conversation', options ?? {}) }),
   config: run => key => run.spec.config[key],
-  ...internal.withFetch(makeConnectors),  // fetch, and connectors again: theirs answers alike
+  fetch: internal.makeFetch,
   console: run => internal.console((level, line) => run.log(level, line)),
   timers: makeTimers,
 };

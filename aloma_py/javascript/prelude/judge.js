@@ -46,6 +46,7 @@ const judgeOne = ({ condition, part }, question) => {
     return { error: describe(error).message };
   }
 };
+const LARGEST = 10n ** 4000n;  // a longer one cannot be read in Python
 const walk = (value, path) => path.reduce((at, key) => at[key], value);
 
 const TYPES = new Map([String, Number, Boolean, Array, Object].map(type => [type, type.name]));
@@ -102,7 +103,7 @@ const describePattern = (value, path) => {
   switch (typeof value) {
     case 'string': case 'boolean': return ['v', value];
     case 'number': return Number.isFinite(value) ? ['v', value] : ['e', `${value} is no number that JSON has`];
-    case 'bigint': return ['v', value];
+    case 'bigint': return value < LARGEST && value > -LARGEST ? ['v', value] : ['x', 'a number of more than 4,000 digits'];
     case 'function': return TYPES.has(value) ? ['t', TYPES.get(value)]
       : refused(noPredicate(value)) ?? ['f', textOf.call(value), path];
     case 'symbol': return ['x', 'a symbol'];

@@ -12,6 +12,10 @@ Object.freeze(ResultError);
 Object.freeze(ResultError.prototype);
 internal.ResultError = ResultError;
 
+const unboxed = {
+  number: Number.prototype.valueOf, string: String.prototype.valueOf, boolean: Boolean.prototype.valueOf,
+};
+
 const place = path => path.reduce((text, part) => text + (typeof part === 'number' ? `[${part}]` : `.${part}`), 'data');
 
 // A JSON value of anything, as JSON.stringify takes it; a cycle or too deep a value is told with its place.
@@ -25,7 +29,9 @@ const plain = (value, path, depth, inside = new Set()) => {
   }
   if (value === null) return null;
   if (internal.isRawJSON(value)) return value;
-  if (value instanceof Number || value instanceof String || value instanceof Boolean) return value.valueOf();
+  if (value instanceof Number) return plain(unboxed.number.call(value), path, depth, inside);
+  if (value instanceof String) return unboxed.string.call(value);
+  if (value instanceof Boolean) return unboxed.boolean.call(value);
   if (inside.has(value)) throw new ResultError(`${place(path)} holds itself, which JSON cannot show`);
   if (path.length >= depth) throw new ResultError(`${place(path.slice(0, 3))}… is more than ${depth} levels deep`);
   inside.add(value);

@@ -2,7 +2,7 @@
 // the next, and what the runs have to say is collected in the outbox.
 const { parse, stringify } = JSON;
 const { hasOwn, defineProperty, create } = Object;
-const { describe, CallError, after } = internal;
+const { describe, advise, CallError, after } = internal;
 const now = Date.now.bind(Date);
 const NativePromise = Promise;
 const resolved = NativePromise.resolve.bind(NativePromise);
@@ -57,6 +57,17 @@ class Run {
     this.returned = false;
     this.ended = false;
     this.idle = false;
+  }
+
+  // Has the answer of the call that was made last be what `shape` makes of it.
+  shape(answer, shape) {
+    const handlers = this.calls.get(this.lastCall);
+    const [resolve, reject] = handlers;
+    handlers[0] = value => {
+      try { value = shape(value) } catch (error) { reject(error); return }
+      resolve(value);
+    };
+    return answer;
   }
 
   open() {
@@ -192,7 +203,7 @@ const finish = (run, error) => {
     }
   }
   if (error) {
-    const told = describe(error.error);
+    const told = advise(describe(error.error));
     if (run.missing && told.name === 'TypeError' && told.message.includes('of undefined')) {
       const [kind, name] = run.missing;
       const there = kind === 'library' ? Object.keys(libraries) : internal.namesOfConnectors();

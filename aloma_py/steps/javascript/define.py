@@ -84,7 +84,7 @@ def _define(
     step: JSStep, program: Program, checked: Checked, libraries: tuple[Program, ...], spaces: Sequence[str]
 ) -> StepDefinition:
     if checked.error is not None:
-        raise LoadError(checked.error, file=step.file, line=checked.line, step=step.name)
+        raise LoadError(checked.error, file=step.file, line=checked.line or step.line, step=step.name)
     asker = Asker(program, libraries)
     try:
         condition = _condition_of(step, checked, asker)

@@ -9,9 +9,11 @@ from typing import Final
 
 from tree_sitter import Node
 
+from aloma_py.errors import nearest
 from aloma_py.steps.javascript.literals import OPTIONS
 from aloma_py.steps.javascript.syntax import FUNCTIONS, Source, bare, field, statements, words_of
 
+_CONSTANTS: Final = frozenset({"number", "string", "true", "false", "array", "unary_expression"})
 _ROLES: Final = {"condition": "condition", "match": "match", "content": "content", "default": "content"}
 
 
@@ -143,6 +145,7 @@ def pairs_of(source: Source) -> list[Pair]:
     waiting: list[Export] = []
     for export in exports_of(source):
         if export.role == "other":
+            _refuse_slip(source, export)
             continue
         current = pairs[-1] if pairs and pairs[-1].is_open else None
         if export.role == "option":
@@ -162,6 +165,16 @@ def pairs_of(source: Source) -> list[Pair]:
         if pair.is_open:
             raise _incomplete(source, pair)
     return pairs
+
+
+def _refuse_slip(source: Source, export: Export) -> None:
+    """Refuse a constant whose name is nearly an option's: the option would not hold, without a word."""
+    near = nearest(export.name, OPTIONS)
+    if near is not None and bare(export.value).type in _CONSTANTS:
+        raise source.fail(
+            export.place,
+            f"a step has no option {export.name!r}; did you mean {near!r}? What is the file's own needs no export",
+        )
 
 
 def _incomplete(source: Source, pair: Pair) -> Exception:

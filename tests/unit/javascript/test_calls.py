@@ -124,3 +124,33 @@ async def test_a_task_is_named_tagged_and_completed(tmp_path):
 
 async def test_a_task_is_ignored(tmp_path):
     assert (await run(tmp_path, "task.ignore()")).state is TaskState.IGNORED
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("try { await file.read('none') } catch (error) { data.v = error.name }", "NotFoundError"),
+        ("data.v = await file.read('none').catch(error => error.name)", "NotFoundError"),
+        ("const b = await blob.create({content: new Uint8Array([1, 2]).buffer}); "
+         "data.v = [...await blob.getContent(b)]", [1, 2]),
+        ("const b = await blob.create({content: new Uint16Array([258])}); data.v = [...await blob.getContent(b)]",
+         [2, 1]),
+        ("try { blob.create({}) } catch (error) { data.v = error.name }", "TypeError"),
+        ("data.v = JSON.stringify(connectors.shop.echo({}))", "{}"),
+        ("await new Promise(go => setTimeout(go, Infinity)); data.v = 1", 1),
+    ],
+)  # fmt: skip
+async def test_what_is_asked_for_can_be_caught_and_shown(tmp_path, body, found):
+    outcome = await run(tmp_path, body)
+    assert outcome.state is TaskState.DONE, outcome.errors
+    assert outcome.data["v"] == found
+
+
+async def test_a_run_that_waits_for_a_timer_that_it_has_cleared_ends(tmp_path):
+    file = tmp_path / "one.js"
+    file.write_text(
+        "export const condition = {go: true};\nexport const timeout = 100;\nexport const content = async () => {\n"
+        "clearTimeout(setTimeout(() => {}, 3600000)); await new Promise(() => {});\n};\n"
+    )
+    outcome = await Workspace.load(file).run({"go": True})
+    assert "waited for 0.1 s" in outcome.errors["one"]["message"]

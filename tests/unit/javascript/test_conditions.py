@@ -272,8 +272,8 @@ def test_what_is_no_pattern_is_told_with_what_to_write():
         ("null", "which null can never match"),
         ("Array", "which Array can never match"),
         ("async (data) => data.a > 3", "a function that is async or a generator is no pattern"),
-        ("task.id() === 'x' ? {a: 1} : {b: 1}", "task is not there yet"),
-        ("{a: task.id()}", "task is not there yet"),
+        ("task.id() === 'x' ? {a: 1} : {b: 1}", "task is not there"),
+        ("{a: task.id()}", "task is not there"),
         ("{a: lib.rules.broken()}", "TypeError: nothing to see"),
     ],
 )

@@ -187,7 +187,12 @@ async def test_what_nobody_waits_for_is_finished_before_the_run_ends(tmp_path):
     [
         ("export const condition = {a: 1};\nexport const content = () => {\n  data = {b: 1};\n};", ":3: "),
         ("export const match = () => ({a: 1});\nexport default (data) => {\n\n  data = {};\n};", ":4: "),
-        ("export const condition = {a: 1};\nexport const content = async () => {\n  await import('fs')\n};", "import()"),
+        (
+            "export const condition = {a: 1};\nexport const content = async () => {\n  await import('fs')\n};",
+            "import()",
+        ),
+        ("export const condition = {a: 1}, retrys = 2;\nexport const content = () => {};", "did you mean"),
+        ("export const condition = {a: 1}, time_out = '1s';\nexport const content = () => {};", "'timeout'"),
     ],
 )
 def test_what_would_do_something_else_than_it_says_is_refused(tmp_path, text, reason):
