@@ -91,6 +91,11 @@ class Engine:
         """Accept new tasks, all or none: on return they are on disk, and will be advanced when they are due."""
         await self.custody.accept(tasks)
 
+    def adopt(self, steps: Sequence[StepDefinition], libraries: Any, config: Mapping[str, Any]) -> None:
+        """Go on with other steps, libraries and configuration. Runs under way end with those that they began with."""
+        self.table = StepTable(steps)
+        self.runner.services = replace(self.runner.services, libraries=libraries, config=config)
+
     # ── the ladder ──────────────────────────────────────────────────────────────────────────────────────────────
 
     async def advance(self, cell: Cell) -> None:

@@ -15,7 +15,7 @@ from aloma_py.errors import StoreError
 from aloma_py.models import Json
 from aloma_py.operations import READING, Operations
 from aloma_py.serve import wire
-from aloma_py.serve.loop import idle_operations
+from aloma_py.serve.house import idle_operations
 from aloma_py.settings import Settings
 from aloma_py.store.sqlite import SQLiteStore
 

@@ -151,9 +151,7 @@ def failure(message: Message, job: Job) -> Exception:
         case ["fail", _, error]:
             if error["name"] == "StepTimeout":
                 return StepTimeout(error["message"])
-            return ScriptError(
-                error["name"], error["message"], error["stack"], error["status"], error.get("kinds", ())
-            )
+            return ScriptError(error["name"], error["message"], error["stack"], error["status"], error.get("kinds", ()))
         case ["event", "stopped", _, "memory"]:
             megabytes = job.surroundings.memory >> 20
             return ScriptMemory("OutOfMemory", f"the step's code needs more than its {megabytes} MB of memory")

@@ -37,25 +37,40 @@ class Operation:
     noted: bool  # it is written into the ledger
     hidden: frozenset[str]  # arguments that the ledger does not show
     on_tasks: bool  # it needs a workspace that somebody has made
+    route: str  # "GET /tasks/{id}", below the workspace's address; empty: not over HTTP
+    status: int  # of the answer when it went well
+    about: str  # the first line of its docstring
 
 
 _MARK: Final = "__aloma_operation__"
 
 
 def operation(
-    least: Role, *, noted: bool | None = None, hidden: tuple[str, ...] = (), on_tasks: bool = False
+    least: Role,
+    route: str = "",
+    *,
+    status: int = 200,
+    noted: bool | None = None,
+    hidden: tuple[str, ...] = (),
+    on_tasks: bool = False,
 ) -> Callable[[F], F]:
     """Mark a method as an operation that callers with the role ``least`` may ask for.
 
     What viewers may ask for changes nothing. Of the rest, what developers or admins may ask for is written into the
-    ledger, unless ``noted`` says otherwise; of the arguments ``hidden`` only that they were given.
+    ledger, unless ``noted`` says otherwise; of the arguments ``hidden`` only that they were given. ``route`` is its
+    method and place in the HTTP API: what stands in braces and, for GET and DELETE, all other arguments are in the
+    address; else they are members of the body. ``status`` is that of a good answer.
     """
 
     def mark(method: F) -> F:
         reading = least is Role.VIEWER
         written = least >= Role.DEVELOPER if noted is None else noted
         name = method.__name__
-        setattr(method, _MARK, Operation(name, least, reading, written and not reading, frozenset(hidden), on_tasks))
+        about = (method.__doc__ or name).strip().splitlines()[0]
+        facts = Operation(
+            name, least, reading, written and not reading, frozenset(hidden), on_tasks, route, status, about
+        )
+        setattr(method, _MARK, facts)
         return method
 
     return mark

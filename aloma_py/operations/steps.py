@@ -23,16 +23,16 @@ class StepOperations:
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    @operation(Role.VIEWER)
+    @operation(Role.VIEWER, "GET /steps")
     async def list_steps(self) -> Json:
         """The steps in the order in which they are tried."""
         return step_list((await self.site.table()).all)
 
-    @operation(Role.VIEWER)
+    @operation(Role.VIEWER, "GET /steps/{name:path}")
     async def show_step(self, name: str) -> Json:
         return describe((await self.site.table()).named(name))
 
-    @operation(Role.VIEWER)
+    @operation(Role.VIEWER, "POST /check")
     async def check_step(self, data: dict[str, Json], step: str | None = None) -> Json:
         """What every step's condition (or that of ``step``) says of ``data``, leaf by leaf."""
         table = await self.site.table()

@@ -43,7 +43,7 @@ class TaskOperations:
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    @operation(Role.OPERATOR, on_tasks=True)
+    @operation(Role.OPERATOR, "POST /tasks", status=201, on_tasks=True)
     async def new_task(
         self, data: dict[str, Json], name: str | None = None, tags: Sequence[str] = (), via: str = "cli"
     ) -> Json:
@@ -53,7 +53,7 @@ class TaskOperations:
         await self.site.engine.submit([task])
         return self._accepted(task)
 
-    @operation(Role.VIEWER, on_tasks=True)
+    @operation(Role.VIEWER, "GET /tasks", on_tasks=True)
     async def list_tasks(
         self,
         states: Sequence[str] | None = None,
@@ -76,7 +76,7 @@ class TaskOperations:
         )
         return [self._summary(task) for task in await interventions.find(self.site.engine, wanted)]
 
-    @operation(Role.VIEWER, on_tasks=True)
+    @operation(Role.VIEWER, "GET /tasks/{id}", on_tasks=True)
     async def show_task(self, id: str) -> Json:
         """The task as it is now, with its audit trail, pictures, calls and subtasks; without its history."""
         task = await self._task(id)
@@ -93,7 +93,7 @@ class TaskOperations:
             "subtasks": [self._summary(child) for child in await store.children(task.id)],
         }
 
-    @operation(Role.VIEWER, on_tasks=True)
+    @operation(Role.VIEWER, "GET /tasks/{id}/log", on_tasks=True)
     async def task_log(self, id: str, after: int = 0) -> Json:
         """The history after entry number ``after``: ``{task, entries}``."""
         task = await self._task(id)
@@ -125,7 +125,7 @@ class TaskOperations:
         finally:
             self.site.engine.custody.watchers.remove(watch)
 
-    @operation(Role.VIEWER, on_tasks=True)
+    @operation(Role.VIEWER, "GET /tasks/{id}/why/{step}", on_tasks=True)
     async def why(self, id: str, step: str) -> Json:
         """Why the step ran on the task or did not: explain's rows for its data as it is, and the story in words."""
         table = await self.site.table()
@@ -133,26 +133,26 @@ class TaskOperations:
         entries = await self.site.engine.store.entries(task.id)
         return await self.site.judge(lambda: why(task, entries, step, table, self.site.engine.clock.now()).to_json())
 
-    @operation(Role.OPERATOR, on_tasks=True)
+    @operation(Role.OPERATOR, "POST /tasks/{id}/data", on_tasks=True)
     async def update_task(self, id: str, data: dict[str, Json]) -> Json:
         """Bring data from outside into a task (see :func:`aloma_py.interventions.update`)."""
         await self.site.table()  # the update makes steps eligible again
         return self._accepted(await interventions.update(self.site.engine, await self._id(id), data))
 
-    @operation(Role.OPERATOR, on_tasks=True)
+    @operation(Role.OPERATOR, "POST /tasks/{id}/stop", on_tasks=True)
     async def stop_task(self, id: str) -> Json:
         return self._accepted(await interventions.stop(self.site.engine, await self._id(id)))
 
-    @operation(Role.OPERATOR, on_tasks=True)
+    @operation(Role.OPERATOR, "POST /tasks/{id}/resume", on_tasks=True)
     async def resume_task(self, id: str) -> Json:
         return self._accepted(await interventions.resume(self.site.engine, await self._id(id)))
 
-    @operation(Role.OPERATOR, on_tasks=True)
+    @operation(Role.OPERATOR, "POST /tasks/{id}/clone", status=201, on_tasks=True)
     async def clone_task(self, id: str, name: str | None = None, current: bool = False) -> Json:
         task = await interventions.clone(self.site.engine, await self._id(id), name=name, current=current)
         return self._accepted(task)
 
-    @operation(Role.DEVELOPER, on_tasks=True)
+    @operation(Role.DEVELOPER, "DELETE /tasks/{id}", on_tasks=True)
     async def delete_task(self, id: str) -> Json:
         task_id = await self._id(id)
         await interventions.delete(self.site.engine, task_id)

@@ -14,17 +14,13 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from aloma_py.errors import InputError, StoreError
-from aloma_py.javascript.pool import Pool
+from aloma_py.errors import StoreError
 from aloma_py.models import Entry, Millis, Task, TaskState
-from aloma_py.operations import DAY, Operations, Site, limits_of, load_again
-from aloma_py.scheduler import Scheduler
+from aloma_py.operations import DAY, Operations
 from aloma_py.serve.control import control_socket
+from aloma_py.serve.house import House
 from aloma_py.settings import Settings
-from aloma_py.steps import StepSet
-from aloma_py.store.protocol import WorkspaceStore
 from aloma_py.store.sqlite import SQLiteStore
-from aloma_py.workspace import Workspace
 
 logger = logging.getLogger("aloma_py.serve")
 
@@ -78,59 +74,28 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     """
     # From the beginning: a signal that comes while the store is being opened is not to be lost.
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        store = SQLiteStore(what.settings.store)
-        async with store:
-            handle = store.workspace(what.settings.workspace)
-            workspace = await _load(what, handle)
-            pool = Pool(what.settings.script_workers) if what.settings.script_workers else Pool()
-            engine = workspace.engine(handle, cipher=lambda: store.cipher, pool=pool)
-            engine.custody.watchers.append(_log_ends)
-            scheduler = Scheduler(engine, max_active=what.settings.max_active)
-            operations = Operations(Site(engine, store, what.settings, advancing=True))
-            others = Others(store, what.settings, operations)
-            counts = await handle.counts()
+        settings = what.settings
+        store = SQLiteStore(settings.store)
+        async with _unwrapped(), store, anyio.create_task_group() as group:
+            house = House(store, settings, group, config=what.config, watchers=[_log_ends])
+            served = await house.open(settings.workspace, what.sources, what.libraries)
+            await house.open_all(but=settings.workspace)
+            counts = await served.engine.store.counts()
             tune_memory()
-            async with (
-                _unwrapped(),
-                control_socket(store.path or what.settings.store, others.find) as socket,
-                anyio.create_task_group() as group,
-                scheduler.running(),
-            ):
-                group.start_soon(_maintain, store, operations)
+            async with control_socket(store.path or settings.store, house.find) as socket:
+                group.start_soon(_maintain, store, served.operations)
+                await house.begin()
                 waiting = sum(number for state, number in counts.items() if not state.ended)
-                ready(Ready(workspace.name, store.path or what.settings.store, len(workspace.steps), waiting, socket))
-                await _until_stopped(signals, scheduler, others, what.grace)
+                steps = len(served.steps.steps)
+                ready(Ready(settings.workspace, store.path or settings.store, steps, waiting, socket))
+                await _until_stopped(signals, house, what.grace)
                 group.cancel_scope.cancel()
 
 
-async def _load(what: Serving, handle: WorkspaceStore) -> Workspace:
-    """The workspace with its steps; where they come from is kept with it."""
-    name = what.settings.workspace
-    if what.sources:
-        sources = [*map(_absolute, what.sources)]
-        libraries = {space: _absolute(place) for space, place in what.libraries.items()}
-    else:
-        facts = await handle.facts()
-        sources, libraries = facts.get("sources") or [], facts.get("libraries") or {}
-        if not sources:
-            raise InputError(f"the workspace {name!r} has no steps yet: say where they are: aloma-py serve PATH…")
-    workspace = Workspace(name, sources, libraries=libraries, config=what.config, limits=limits_of(what.settings))
-    if what.sources:
-        await handle.set_facts(sources=sources, libraries=libraries)
-    return workspace
-
-
-def _absolute(source: str) -> str:
-    """A path that means the same from every folder; a module's name as it is."""
-    return str(Path(source).resolve()) if Path(source).exists() else source
-
-
-async def _until_stopped(
-    signals: AsyncIterator[signal.Signals], scheduler: Scheduler, others: Others, grace: Millis
-) -> None:
+async def _until_stopped(signals: AsyncIterator[signal.Signals], house: House, grace: Millis) -> None:
     """Wait for a signal, then let what is under way end, unless it takes too long or a second signal comes."""
     await anext(signals)
-    others.stop()
+    house.stop()
     logger.info("stopping: waves under way have %g s to end; a second signal drops them", grace / 1000)
     async with anyio.create_task_group() as group:
 
@@ -140,9 +105,9 @@ async def _until_stopped(
 
         group.start_soon(at_second_signal)
         with anyio.move_on_after(grace / 1000):
-            await scheduler.wind_down()
+            await house.wind_down()
         group.cancel_scope.cancel()
-    left = scheduler.active
+    left = house.active
     if left:
         what = (
             "task was interrupted; it goes on where it was"
@@ -151,43 +116,6 @@ async def _until_stopped(
         )
         logger.warning("%d %s when the store is served next", left, what)
     logger.info("stopped")
-
-
-class Others:
-    """The operations on each workspace of the store. Only the one that is served is advanced."""
-
-    def __init__(self, store: SQLiteStore, settings: Settings, served: Operations) -> None:
-        self._store = store
-        self._settings = settings
-        self._by_name = {settings.workspace: served}
-        self._stopping = False
-
-    def find(self, workspace: str) -> Operations:
-        """The operations on a workspace; made when it is first asked for."""
-        found = self._by_name.get(workspace)
-        if found is None:
-            found = idle_operations(self._store, self._settings.model_copy(update={"workspace": workspace}))
-            found.site.stopping = self._stopping
-            self._by_name[workspace] = found
-        return found
-
-    def stop(self) -> None:
-        """Refuse whatever would begin something new."""
-        self._stopping = True
-        for operations in self._by_name.values():
-            operations.site.stopping = True
-
-
-def idle_operations(store: SQLiteStore, settings: Settings, sources: Sequence[str] = ()) -> Operations:
-    """Operations on a workspace whose tasks nobody advances here. Its steps are loaded when they are first needed."""
-    from aloma_py.engine import Engine
-
-    async def load(facts: Mapping[str, Any]) -> StepSet:
-        given = {**facts, "sources": list(sources)} if sources else facts
-        return load_again(given, settings.workspace)
-
-    engine = Engine(store.workspace(settings.workspace), (), limits=limits_of(settings), cipher=lambda: store.cipher)
-    return Operations(Site(engine, store, settings, load=load))
 
 
 async def _maintain(store: SQLiteStore, operations: Operations) -> None:

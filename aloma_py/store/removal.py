@@ -12,7 +12,10 @@ AROUND_TASK: Final = ("origin", "entry", "call", "audit", "visualization", "blob
 BY_NUMBER: Final = {"search": "rowid", "search_dirty": "task_no"}
 """Tables whose rows belong to a task by its number."""
 
-KEPT: Final = ("workspace", "file", "search_state", "_sqlite_migrations")
+KEPT: Final = (
+    "workspace", "file", "search_state", "_sqlite_migrations", "script", "script_version", "variable", "webhook",
+    "webhook_key", "schedule", "firing", "person", "membership", "token", "ledger", "usage", "idempotency",
+)  # fmt: skip
 """Tables with nothing of a single task in them."""
 
 

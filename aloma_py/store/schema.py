@@ -10,6 +10,7 @@ import sqlite3
 from typing import Final
 
 from aloma_py.errors import StoreError
+from aloma_py.store.schema_serving import SERVING
 
 APPLICATION_ID: Final = 0x616C6F6D
 """Marks an SQLite file as a store of this project (``PRAGMA application_id``)."""
@@ -158,7 +159,7 @@ BEGIN
 END;
 """
 
-MIGRATIONS: Final[dict[str, str]] = {"m001_initial": _M001}
+MIGRATIONS: Final[dict[str, str]] = {"m001_initial": _M001, "m002_serving": SERVING}
 """Every migration by name, in order. Never change one that was released: add the next."""
 
 

@@ -6,7 +6,8 @@ const { isView } = ArrayBuffer;
 
 // Code that a text becomes is what no reader of a step sees: V8 refuses it, and here it is told what to do instead.
 const refuseText = what => function () {
-  throw new EvalError(`${what} makes code of a text, which steps cannot; write the function in the step, or in a library`);
+  const instead = 'write the function in the step, or in a library';
+  throw new EvalError(`${what} makes code of a text, which steps cannot; ${instead}`);
 };
 const makers = [function () {}, async function () {}, function* () {}, async function* () {}];
 for (const made of makers) {
@@ -14,7 +15,7 @@ for (const made of makers) {
   const name = prototype.constructor.name;
   const constructor = defineProperty(refuseText(`new ${name}(…)`), 'name', { value: name });
   defineProperty(constructor, 'prototype', { value: prototype, writable: false });  // what instanceof asks for
-  defineProperty(prototype, 'constructor', { value: constructor, writable: true, configurable: true, enumerable: false });
+  defineProperty(prototype, 'constructor', { value: constructor, writable: true, configurable: true });
 }
 define('Function', Function.prototype.constructor);
 define('eval', defineProperty(refuseText('eval(…)'), 'name', { value: 'eval' }));
@@ -36,8 +37,9 @@ const readable = text => {
   const shown = String(text);
   if (/^-?\d/.test(shown)) {
     const whole = /^-?\d+$/.test(shown);
-    if (whole && shown.length > DIGITS) throw new RangeError(`a number of more than ${DIGITS} digits cannot be kept in JSON`);
-    if (!whole && !Number.isFinite(Number(shown))) throw new RangeError('an infinite number cannot be kept in JSON');
+    const what = whole && shown.length > DIGITS ? `a number of more than ${DIGITS} digits`
+      : whole || Number.isFinite(Number(shown)) ? null : 'an infinite number';
+    if (what) throw new RangeError(`${what} cannot be kept in JSON`);
   }
   return rawJSON(shown);
 };
@@ -51,8 +53,10 @@ for (const name of ['input', '$_']) {
 }
 
 // Shared memory is the watchdog's; timers and the console are each run's own.
-const gone = ['SharedArrayBuffer', 'Atomics', 'WebAssembly', 'setTimeout', 'clearTimeout', 'console', '__timer_manager'];
-for (const name of gone) if (!Reflect.deleteProperty(globalThis, name)) globalThis[name] = undefined;
+const timers = ['setTimeout', 'clearTimeout', '__timer_manager'];
+for (const name of ['SharedArrayBuffer', 'Atomics', 'WebAssembly', 'console', ...timers]) {
+  if (!Reflect.deleteProperty(globalThis, name)) globalThis[name] = undefined;
+}
 
 const lenient = prototype => {
   for (const key of ownKeys(prototype)) {
@@ -62,7 +66,9 @@ const lenient = prototype => {
     defineProperty(prototype, key, {
       get() { return value },
       set(other) {
-        if (this === prototype) throw new TypeError(`Cannot assign to read only property '${key}' of a built-in object`);
+        if (this === prototype) {
+          throw new TypeError(`Cannot assign to read only property '${key}' of a built-in object`);
+        }
         defineProperty(this, key, { value: other, writable: true, enumerable: true, configurable: true });
       },
       enumerable: found.enumerable,

@@ -43,7 +43,6 @@ WAYS_OUT: Final = {
     "process": ("process.exit(1)", "process is not defined"),
     "assembly": ("new WebAssembly.Memory({ initial: 1 })", "WebAssembly is not defined"),
     "shared": ("new SharedArrayBuffer(8)", "SharedArrayBuffer is not defined"),
-    "atomics": ("Atomics.wait(new Int32Array(4), 0, 0)", "Atomics is not defined"),
     "internal": ("internal.pump()", "internal is not defined"),
     "timers": ("__timer_manager.x", "of undefined"),
     "native": ("data.x = 1 %DebugPrint(data)", "DebugPrint is not defined"),
@@ -123,17 +122,14 @@ LOOPING: Final = {
     "length": "data.x = new Proxy([], { get(_, key) { return key === 'length' ? 2 ** 52 : null } })",
     "argument": "connectors.gate.echo({ get n() { for (;;); } })",
     "wish": "task.complete({ toJSON() { for (;;); } })",
-    "tags": "task.tags({ *[Symbol.iterator]() { for (;;) yield 'x' } })",
     "log": "console.log({ get x() { for (;;); } })",
     "thrown": "throw { get message() { for (;;); } }",
     "stack": "throw Object.defineProperty(new Error('x'), 'stack', { get() { for (;;); } })",
-    "text": "throw { message: { toString() { for (;;); } } }",
     "floating": "const f = async () => { throw { get message() { for (;;); } } }; f(); await connectors.gate.echo({})",
     "thenable": "await { then() { for (;;); } }",
     "itself": "const t = { then(go) { go(t) } }; await t",
     "content": "return { then() { for (;;); } }",
     "primitive": "`${{ [Symbol.toPrimitive]() { for (;;); } }}`",
-    "url": "await fetch({ toString() { for (;;); } })",
     "wait": "setTimeout(() => {}, { valueOf() { for (;;); } })",
     "finally": "try { for (;;); } finally { for (;;); }",
     "catch": "for (;;) try { for (;;); } catch {}",
@@ -166,13 +162,11 @@ THROWING: Final = {
     "revoked": ("const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); throw proxy", "cannot be shown"),
     "name": ("throw Object.assign(new Error('mine'), { name: { toString: null } })", "mine"),
     "status": ("throw Object.assign(new Error('mine'), { status: 1e300 })", "mine"),
-    "symbol": ("throw { message: Symbol('mine') }", "Symbol(mine)"),
     "own timeout": ("throw Object.assign(new Error('mine'), { name: 'StepTimeout' })", "mine"),
     "cycle": ("data.x = [data]", "holds itself, which JSON cannot show"),
     "own toJSON": ("data.x = { toJSON() { return JSON.stringify(data) } }", "call stack"),
     "digits": ("data.x = 10n ** 5000n", "a number of more than 4300 digits cannot be kept in JSON"),
     "call digits": ("await connectors.gate.echo({ n: 10n ** 5000n })", "a number of more than 4300 digits"),
-    "raw digits": ("data.x = JSON.rawJSON('9'.repeat(5000))", "a number of more than 4300 digits"),
     "infinite": ("data.x = JSON.rawJSON('1e400')", "an infinite number cannot be kept in JSON"),
     "park": ("task.park({ valueOf() { return 5 } })", "task.park must be a duration"),
     "name of task": ("task.name('a\\u0000b')", "control character"),
@@ -306,6 +300,8 @@ HELD: Final = {
     "task": "{ do: 'task', a: v => { task.complete('evil'); return true } }",
     "calls": "{ do: 'calls', a: v => { connectors.gate.echo({}); return true } }",
     "eval": "{ do: 'eval', a: v => eval('true') }",
+    "timer": "{ do: 'timer', a: v => { setTimeout(() => {}, 1); return true } }",
+    "fetch": "{ do: 'fetch', a: v => { fetch('http://127.0.0.1/'); return true } }",
 }
 
 
@@ -337,7 +333,7 @@ async def test_what_stands_at_the_top_fails_the_steps_own_run(tmp_path: Path) ->
     assert {name: text for name, text in found.items() if tops[name][1] not in text} == {}
 
 
-# ── what the engine does not stand yet ──────────────────────────────────────────────────────────────────────────────
+# ── what the engine has to read ───────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_boxed_number_that_gives_something_else(tmp_path: Path) -> None:
@@ -372,3 +368,30 @@ async def test_the_name_of_an_error_is_cut_like_its_message(tmp_path: Path) -> N
     async with open_field(tmp_path, {"one": culprit("one", body)}) as field:
         outcome = (await field.do("one"))["one"]
     assert len(message(outcome)) < 10_000 and len(outcome.errors["one"]["type"]) < 1_000
+
+
+@pytest.mark.xfail(strict=True, reason="what a run says in one turn has no limit, and the engine reads it all at once")
+async def test_a_flood_of_messages_does_not_hold_the_engine(tmp_path: Path) -> None:
+    body = "for (let n = 0; n < 30_000; n++) clearTimeout(setTimeout(() => {}, 1e6))"
+    gaps = []
+
+    async def beat() -> None:
+        while True:
+            began = anyio.current_time()
+            await anyio.sleep(0.01)  # how much later it comes back is what is measured
+            gaps.append(anyio.current_time() - began)
+
+    async with open_field(tmp_path, {"flood": culprit("flood", body)}) as field, anyio.create_task_group() as group:
+        group.start_soon(beat)
+        await field.do("flood")
+        group.cancel_scope.cancel()
+    assert max(gaps) < 1
+
+
+@pytest.mark.xfail(strict=True, reason="the arguments of a call have no limit")
+async def test_arguments_that_no_connector_takes_do_not_reach_the_engine(tmp_path: Path) -> None:
+    body = "await connectors.gate.echo({ x: 'x'.repeat(2e7) })"
+    async with open_field(tmp_path, {"big": culprit("big", body)}) as field:
+        outcome = (await field.do("big"))["big"]
+        assert field.near.gate.count("echo") == 0
+    assert "limit" in message(outcome)

@@ -1,0 +1,232 @@
+"""The workspaces of one store, served side by side: each with an engine of its own, sharing the JavaScript workers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from aloma_py.custody import Watcher
+from aloma_py.engine import Engine
+from aloma_py.errors import InputError, LoadError
+from aloma_py.javascript.pool import Pool
+from aloma_py.operations import Operations, Site, limits_of, load_again
+from aloma_py.scheduler import Scheduler
+from aloma_py.settings import Settings
+from aloma_py.steps import StepSet
+from aloma_py.store.sqlite import SQLiteStore
+from aloma_py.workspace import Workspace
+
+logger = logging.getLogger("aloma_py.serve")
+
+
+@dataclass(slots=True)
+class Served:
+    """A workspace whose tasks are advanced; ``gone`` is set when they are no more."""
+
+    engine: Engine
+    scheduler: Scheduler
+    operations: Operations
+    scope: anyio.CancelScope
+    steps: StepSet
+    gone: anyio.Event = field(default_factory=anyio.Event)
+
+
+class House:
+    """The workspaces of ``store``. Used inside the task group ``group``, which their schedulers run in.
+
+    ``config`` is given to the workspace of the settings, beside what it has itself. ``watchers`` are told of every
+    commit in any workspace that is served.
+    """
+
+    def __init__(
+        self,
+        store: SQLiteStore,
+        settings: Settings,
+        group: anyio.abc.TaskGroup,
+        *,
+        config: Mapping[str, Any] | None = None,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.served: dict[str, Served] = {}
+        self.broken: dict[str, str] = {}  # workspaces that could not be loaded, and why
+        self._group = group
+        self._config = dict(config or {})
+        self._watchers = tuple(watchers)
+        self._pool = Pool(settings.script_workers) if settings.script_workers else Pool()
+        self._idle: dict[str, Operations] = {}
+        self._stopping = False
+        self._begun = False
+        self._opening = anyio.Lock()
+
+    # ── what there is ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def find(self, workspace: str) -> Operations:
+        """The operations on a workspace, served or not."""
+        served = self.served.get(workspace)
+        if served is not None:
+            return served.operations
+        idle = self._idle.get(workspace)
+        if idle is None:
+            idle = idle_operations(self.store, self._settings_of(workspace), reload=lambda: self.reload(workspace))
+            idle.site.stopping = self._stopping
+            self._idle[workspace] = idle
+        return idle
+
+    @property
+    def active(self) -> int:
+        """How many tasks are queued or being advanced, in all workspaces."""
+        return sum(served.scheduler.active for served in self.served.values())
+
+    # ── serving ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def open_all(self, *, but: str) -> None:
+        """Serve every workspace that has steps. One that cannot be loaded is told, and keeps none of the others."""
+        for name in await self.store.workspaces():
+            facts = await self.store.workspace(name).facts()
+            if name == but or facts.get("archived_at") or not await self._has_steps(facts):
+                continue
+            try:
+                await self.open(name)
+            except InputError as error:
+                self.broken[name] = str(error)
+                logger.warning("workspace %r is not served: %s", name, error)
+
+    async def begin(self) -> None:
+        """Advance the tasks of the workspaces that are open; those that are opened later begin at once."""
+        self._begun = True
+        for served in list(self.served.values()):
+            await self._group.start(self._serve, served)
+
+    async def open(self, name: str, sources: Sequence[str] = (), libraries: Mapping[str, str] | None = None) -> Served:
+        """Serve a workspace; where its steps come from is kept with it.
+
+        Raises :class:`~aloma_py.errors.LoadError` where a step cannot be loaded; then nothing was changed.
+        """
+        async with self._opening:
+            if name in self.served:
+                return self.served[name]
+            handle = self.store.workspace(name)
+            if sources:
+                found = [_absolute(source) for source in sources]
+                spaces = {space: _absolute(place) for space, place in (libraries or {}).items()}
+                given: dict[str, Any] = {"sources": found, "libraries": spaces}
+            else:
+                given = await handle.facts()
+            workspace = await self._load(name, given)
+            if sources:
+                await handle.set_facts(**given)
+            engine = workspace.engine(handle, cipher=lambda: self.store.cipher, pool=self._pool)
+            engine.custody.watchers.extend(self._watchers)
+            served = Served(
+                engine,
+                Scheduler(engine, max_active=self.settings.max_active),
+                Operations(
+                    Site(engine, self.store, self._settings_of(name), advancing=True, reload=lambda: self.reload(name))
+                ),
+                anyio.CancelScope(),
+                workspace.step_set,
+            )
+            self.served[name] = served
+            if self._begun:
+                await self._group.start(self._serve, served)
+            self.broken.pop(name, None)
+            self._idle.pop(name, None)
+            return served
+
+    async def reload(self, name: str) -> None:
+        """Bring what the workspace is made of now into its engine; serve it, where it was not and now has steps.
+
+        Raises :class:`~aloma_py.errors.LoadError` where that cannot be loaded; then it goes on as it was.
+        """
+        facts = await self.store.workspace(name).facts()
+        served = self.served.get(name)
+        if served is None:
+            self._idle.pop(name, None)
+            if await self._has_steps(facts) and not facts.get("archived_at"):
+                await self.open(name)
+            return
+        workspace = await self._load(name, facts)
+        served.engine.adopt(workspace.steps, workspace.step_set.libraries, workspace.config)
+        before, served.steps = served.steps, workspace.step_set
+        before.unload()
+
+    async def close(self, name: str) -> None:
+        """Stop advancing the workspace's tasks: waves under way are dropped, and start again when it is opened."""
+        served = self.served.pop(name, None)
+        if served is not None:
+            served.operations.site.stopping = True
+            served.scope.cancel()
+            await served.gone.wait()
+
+    def stop(self) -> None:
+        """Refuse whatever would begin something new, in every workspace."""
+        self._stopping = True
+        for operations in (*self._idle.values(), *(served.operations for served in self.served.values())):
+            operations.site.stopping = True
+
+    async def wind_down(self) -> None:
+        """Let the waves under way end, and begin no more."""
+        async with anyio.create_task_group() as group:
+            for served in self.served.values():
+                group.start_soon(served.scheduler.wind_down)
+
+    async def _serve(self, served: Served, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        try:
+            with served.scope:
+                async with served.scheduler.running():
+                    task_status.started()
+                    await anyio.sleep_forever()
+        finally:
+            served.gone.set()
+
+    # ── what a workspace is made of ─────────────────────────────────────────────────────────────────────────────
+
+    async def _has_steps(self, facts: Mapping[str, Any]) -> bool:
+        return bool(facts.get("sources"))
+
+    async def _load(self, name: str, facts: Mapping[str, Any]) -> Workspace:
+        sources = facts.get("sources") or []
+        if not sources:
+            raise InputError(f"the workspace {name!r} has no steps yet: say where they are: aloma-py serve PATH…")
+        config = self._config if name == self.settings.workspace else {}
+        try:
+            return Workspace(
+                name,
+                list(sources),
+                libraries=facts.get("libraries") or None,
+                config=config,
+                limits=limits_of(self.settings),
+            )
+        except LoadError:
+            raise
+        except OSError as error:
+            raise LoadError(f"the steps of the workspace {name!r} cannot be read: {error}") from error
+
+    def _settings_of(self, workspace: str) -> Settings:
+        return self.settings.model_copy(update={"workspace": workspace})
+
+
+def _absolute(source: str) -> str:
+    """A path that means the same from every folder; a module's name as it is."""
+    return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def idle_operations(
+    store: SQLiteStore, settings: Settings, sources: Sequence[str] = (), *, reload: Any = None
+) -> Operations:
+    """Operations on a workspace whose tasks nobody advances here. Its steps are loaded when they are first needed."""
+
+    async def load(facts: Mapping[str, Any]) -> StepSet:
+        given = {**facts, "sources": list(sources)} if sources else facts
+        return load_again(given, settings.workspace)
+
+    engine = Engine(store.workspace(settings.workspace), (), limits=limits_of(settings), cipher=lambda: store.cipher)
+    return Operations(Site(engine, store, settings, load=load, reload=reload))
