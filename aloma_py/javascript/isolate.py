@@ -28,8 +28,9 @@ V8_FLAGS: Final = (
     "--disallow-code-generation-from-strings",  # no eval, no Function
     "--stack-size=900",
 )
-MESSAGE, RUN, BATCH, STOP = range(4)
-"""What V8 shares: the messages so far, the run at work or -1, the last batch it took, and whether it is to stop."""
+MESSAGE, RUN, BATCH, STOP, SLOWEST = range(5)
+"""What V8 shares: the messages so far, the run at work or -1, the last batch it took, whether it is to stop, and the run
+whose turn was the longest in the last batch, or -1."""
 
 PIECE: Final = 30_000
 """How many characters of messages, or a little more, go into V8 at once."""
@@ -70,6 +71,7 @@ class Isolate:
         self._items: list[tuple[str, Any]] = []
         self._wake = asyncio.Event()
         self._acknowledged = "false"
+        self._stopped: dict[int, str] = {}  # runs of which the engine does not know it yet
         self._batch = 0
         self._name = f"_{secrets.token_hex(16)}"  # a lexical name: no property that code could find
         self._context = mini_racer(asyncio.get_running_loop())
@@ -135,7 +137,8 @@ class Isolate:
         out_of_memory = self._v8.was_hard_memory_limit_reached()
         if out_of_memory:
             await self._recover()
-            stopped = dict.fromkeys(stopped, "memory")
+            # V8 may have dropped the rest of a turn and gone on: that turn was longer than any other.
+            stopped = {run: "memory" for run in (stopped or [self._progress[SLOWEST]]) if run >= 0}
         if result is None:
             # What V8 has to say is still in its outbox; the messages are not in its inbox where it was stopped early.
             self._acknowledged = "false"
@@ -144,12 +147,12 @@ class Isolate:
         else:
             self._acknowledged = "true"
             self._emit(self.number, result.encode("utf-8", "surrogatepass"))
+            for run, reason in self._stopped.items():  # behind what V8 has to say of them still: their logs
+                self.tell("stopped", run, reason)
+            self._stopped.clear()
             if not out_of_memory:
                 return None
-            # V8 dropped the rest of a turn and went on: that turn was longer than any other.
-            stopped = {json.loads(result)[0][2]: "memory"}
-        for run, reason in stopped.items():
-            self.tell("stopped", run, reason)
+        self._stopped.update(stopped)
         return json.dumps([["kill", run, OURS] for run in stopped])
 
     async def _load(self, item: dict[str, Any]) -> None:
@@ -224,7 +227,8 @@ class Isolate:
                 await asyncio.wait({probes[-1]}, timeout=0.02)
                 if time.monotonic() - began > GRACE:
                     # It is in a built-in function that no stop reaches. The other runs start again elsewhere.
-                    self.tell("stopped", culprit, "time")
+                    for run, reason in {**self._stopped, culprit: "time"}.items():
+                        self.tell("stopped", run, reason)
                     await asyncio.sleep(FLUSH)
                     os._exit(1)
         for probe in probes:

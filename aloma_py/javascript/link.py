@@ -71,6 +71,7 @@ class Link:
         self._wake = anyio.Event()
         self._ready = anyio.Event()
         self._explained = False
+        self.ended = anyio.Event()
 
     @classmethod
     async def start(cls) -> Link:
@@ -159,6 +160,7 @@ class Link:
                 self.kill()
                 await self.process.wait()
                 await self._stream.aclose()
+            self.ended.set()
 
     async def _write(self) -> None:
         while True:
@@ -178,8 +180,14 @@ class Link:
                 return
             self._ready.set()
             for isolate, body in frames.feed(piece):
-                for message in jsontext.loads(body):
+                try:
+                    messages = jsontext.loads(body)
+                except (ValueError, RecursionError):
+                    return  # no worker of ours speaks like that
+                for number, message in enumerate(messages, 1):
                     self._take(isolate, message)
+                    if number % FRAME_MESSAGES == 0:
+                        await anyio.lowlevel.checkpoint()  # one that says much does not keep all others waiting
 
     def _take(self, isolate: int, message: Message) -> None:
         kind = message[0]

@@ -51,9 +51,13 @@ class Pool:
                 yield
             finally:
                 self._group, self._users = None, 0
-                for link in self.links:
+                links, self.links = self.links, []
+                for link in links:
                     link.kill()
-                self.links.clear()
+                # Their sockets end by that. To cancel who reads just then would leave a complaint in the log.
+                with anyio.move_on_after(1, shield=True):
+                    for link in links:
+                        await link.ended.wait()
                 group.cancel_scope.cancel()
 
     async def run(self, job: Job) -> Message:

@@ -211,7 +211,7 @@ def describe_error(error: BaseException, context: RunContext) -> ErrorInfo:
     stack = "".join(traceback.format_list(outside if inside is not None else []))
     status = getattr(error, "status", None)
     if isinstance(error, ScriptError):  # its stack is of the author's own files
-        return ErrorInfo(error.name, _cut(str(error)), _cut(error.stack), status)
+        return ErrorInfo(error.name[:200], _cut(str(error)), _cut(error.stack), status)
     kind = "UnexpectedCall" if error is context.run_calls.broken else type(error).__name__
     try:
         message = str(error) or kind

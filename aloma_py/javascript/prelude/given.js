@@ -1,5 +1,5 @@
 // What the code of one run is given: `task`, `connectors`, `audit` and the others, made for that run.
-const { defineProperty, freeze, create } = Object;
+const { defineProperty, freeze, create, hasOwn } = Object;
 const { text } = internal;
 const isView = ArrayBuffer.isView;
 const NativePromise = Promise;
@@ -120,7 +120,7 @@ const makeFloating = run => value => {
   if (value instanceof internal.Answer) return value;  // calls are looked after anyway
   if (value instanceof NativePromise) {
     run.floats++;
-    after(value, () => { run.floats-- }, error => { run.floats--; internal.fail(run, error) });
+    after(value, () => run.landed(), error => { internal.fail(run, error); run.landed() });
   }
   return value;
 };
@@ -163,7 +163,7 @@ const makers = {
     getContent: id => run.shape(run.call('blob.getContent', text(id)), content),
   }),
   user: run => ({ conversation: options => run.op('conversation', options ?? {}) }),
-  config: run => key => run.spec.config[key],
+  config: run => key => (hasOwn(run.spec.config, key) ? run.spec.config[key] : undefined),
   fetch: internal.makeFetch,
   console: run => internal.console((level, line) => run.log(level, line)),
   timers: makeTimers,

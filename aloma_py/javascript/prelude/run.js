@@ -7,20 +7,24 @@ const now = Date.now.bind(Date);
 const NativePromise = Promise;
 const resolved = NativePromise.resolve.bind(NativePromise);
 const PENDING_CALLS = 10_000;
+const MOST_SAID = 30_000;           // messages of a run in one turn: the engine has others to hear
+const MOST_SAID_LENGTH = 16 << 20;
 const TIMER_MILLIS = 0.5;  // what a timer counts for at least: turns too short to measure must end too
 
 // A BigInt is a whole number in JSON.
 defineProperty(BigInt.prototype, 'toJSON', { value() { return internal.rawJSON(String(this)) } });
 
-const [MESSAGE, RUN, BATCH, STOP] = [0, 1, 2, 3];
+const [MESSAGE, RUN, BATCH, STOP, SLOWEST] = [0, 1, 2, 3, 4];
 const stopping = Atomics.load;
-const progress = new Int32Array(internal.progress = new SharedArrayBuffer(16));
+const progress = new Int32Array(internal.progress = new SharedArrayBuffer(20));
 const modules = new Map();   // key -> factory of a step
 const libraries = create(null);  // namespace -> its exports
 const runs = new Map();
 const stashing = new Set();  // the keys of the steps whose code names data.$stash
 const LIBRARY = Symbol('a library');
 let current = null;          // the run whose message is handled
+const touched = new Set();   // the runs that something was done of in this turn: their own, or another's
+let verdict = null;          // what is to be said of a condition when the turn has ended well
 let outbox = [];
 let inbox = [];
 let handled = 0;             // messages of the engine so far
@@ -53,6 +57,9 @@ class Run {
     this.used = 0;
     this.lastCall = 0;
     this.missing = null;
+    this.said = [];            // the messages of this turn, and their length
+    this.saidLength = 0;
+    this.most = spec.limits.dataBytes * 2 + 100_000;  // characters of a message
     this.floats = 0;           // promises under way that the code does not wait for
     this.returned = false;
     this.ended = false;
@@ -75,7 +82,31 @@ class Run {
     throw new Error(`the run of step '${this.spec.step.name}' has ended; what its code asks for now is refused`);
   }
 
-  say(kind, ...rest) { emit([kind, this.id, ...rest]) }
+  say(kind, ...rest) {
+    const told = stringify([kind, this.id, ...rest]);
+    this.saidLength += told.length;
+    if (told.length > this.most) {
+      throw new internal.ResultError(`a call's arguments are more than the limit of ${this.spec.limits.dataBytes} bytes`);
+    }
+    if (this.said.length >= MOST_SAID || this.saidLength > MOST_SAID_LENGTH) {
+      throw new RangeError('the step asks for too much at once; await some of it before it goes on');
+    }
+    this.said.push([kind, told]);
+    touched.add(this);
+  }
+
+  // A promise that the code does not wait for has come to its end.
+  landed() {
+    this.floats--;
+    touched.add(this);
+  }
+
+  // What was said in this turn goes out at its end; of a run that failed in it, only its log.
+  flush(whole) {
+    for (const [kind, told] of this.said) if (whole || kind === 'log') outbox.push(told);
+    this.said = [];
+    this.saidLength = 0;
+  }
 
   op(name, ...args) {
     this.open();
@@ -99,8 +130,9 @@ class Run {
     const site = new Error();  // its stack is only written down when it is asked for
     const answer = new Answer((resolve, reject) => this.calls.set(id, [resolve, reject, site]));
     this.say('call', id, kind, internal.plain(args, [], this.spec.limits.depth + 4));
-    const ended = after(answer, () => this.answers.delete(ended), error => {
+    const ended = after(answer, () => { this.answers.delete(ended); touched.add(this) }, error => {
       this.answers.delete(ended);
+      touched.add(this);
       this.failed.push([answer, error]);
     });
     this.answers.add(ended);
@@ -149,6 +181,7 @@ const execute = async run => {
   const made = factory(run.given, run.floating);
   await made.content(run.data);
   run.returned = true;
+  touched.add(run);
 };
 
 // After a turn, when no microtask is left: a run whose code has returned ends when nothing that it began is under way.
@@ -160,13 +193,14 @@ const conclude = run => {
     else if (!holdsPromise(run.data, new Set())) finish(run);
     else {
       run.floats++;
-      settle(run.data, new Set()).then(() => run.floats--, error => { run.floats--; fail(run, error) });
+      settle(run.data, new Set()).then(() => run.landed(), error => { fail(run, error); run.landed() });
       %PerformMicrotaskCheckpoint();
     }
   }
 };
 const fail = (run, error) => { if (!run.failure) run.failure = { error } };
 internal.fail = fail;
+internal.report = error => { if (current) fail(current, error) };
 
 // A promise left in the data is replaced by what comes of it.
 const settle = async (value, seen) => {
@@ -194,8 +228,7 @@ const finish = (run, error) => {
   if (!error) {
     try {
       message = stringify(['done', run.id, internal.patch(run.before, run.data, run.spec.limits.depth), run.ops]);
-      const most = run.spec.limits.dataBytes * 2 + 100_000;
-      if (message.length > most) {
+      if (message.length > run.most) {
         throw new internal.ResultError(`the data is more than the limit of ${run.spec.limits.dataBytes} bytes`);
       }
     } catch (trouble) {
@@ -211,6 +244,7 @@ const finish = (run, error) => {
     }
     message = stringify(['fail', run.id, told]);
   }
+  run.flush(!error);
   run.ended = true;
   runs.delete(run.id);
   outbox.push(message);
@@ -249,49 +283,63 @@ const dispatch = {
   kill(id) {
     const run = runs.get(id);
     runs.delete(id);
-    if (run) { run.ended = true; run.calls.clear(); run.timers.clear(); run.answers.clear() }
+    if (run) {
+      run.flush(false);
+      run.ended = true;
+      for (const left of [run.calls, run.timers, run.answers]) left.clear();
+    }
   },
   setup(_, { connectors }) { internal.setConnectors(connectors) },
   judge(id, key, data, questions) {
-    emit(['judged', id, internal.judge(modules.get(key), data, questions)]);
+    verdict = ['judged', id, internal.judge(modules.get(key), data, questions)];
   },
 };
 
 // ── the doors for the host ──────────────────────────────────────────────────────────────────────────────────────
 
+const unchanging = () => { throw new TypeError('lib cannot be changed') };
+const UNCHANGING = {
+  set: unchanging, defineProperty: unchanging, deleteProperty: unchanging, setPrototypeOf: unchanging,
+  preventExtensions: unchanging,
+};
 internal.libraries = new Proxy(libraries, {
   get(_, namespace) {
     if (current && typeof namespace !== 'symbol') current.missing = namespace in libraries ? null : ['library', namespace];
     return libraries[namespace];
   },
-  set() { throw new TypeError('lib cannot be changed') },
+  ...UNCHANGING,
 });
 internal.pump = (acknowledged, messages, exact, batch) => {
   if (acknowledged) outbox = [];
   inbox.push(...(exact ? parse(messages, wholeNumbers) : parse(messages)));
   progress[BATCH] = batch;
   let longest = 0;
-  let slowest = -1;          // the run whose turn was the longest
+  progress[SLOWEST] = -1;    // the run whose turn was the longest
   for (let message; (message = inbox.shift());) {
-    current = null;
+    current = verdict = null;
     progress[RUN] = message[1];
     progress[MESSAGE]++;
     if (message[0] !== 'kill' || !message[2]) handled++;
     const began = now();
     dispatch[message[0]](...message.slice(1));
     %PerformMicrotaskCheckpoint();
-    if (current && !current.ended) {
-      try { conclude(current) } catch (error) { finish(current, { error }) }  // a getter in the data may throw
+    if (current) touched.add(current);
+    for (const run of touched) {
+      if (run.ended) continue;
+      try { conclude(run) } catch (error) { finish(run, { error }) }  // a getter in the data may throw
     }
     if (stopping(progress, STOP)) return '';  // the turn was stopped in a microtask: V8 goes on after those
+    if (verdict) emit(verdict);
     const took = now() - began;
-    if (took >= longest) [longest, slowest] = [took, message[1]];
+    if (took >= longest) [longest, progress[SLOWEST]] = [took, message[1]];
+    for (const run of touched) if (!run.ended) run.flush(true);
+    touched.clear();
     const run = current;
     current = null;
     if (run && !run.ended) account(run, took);
   }
   progress[RUN] = -1;
-  return `[["seen",${handled},${slowest}]${outbox.length ? "," + outbox.join(",") : ""}]`;
+  return `[["seen",${handled}]${outbox.length ? "," + outbox.join(",") : ""}]`;
 };
 const account = (run, took) => {
   run.used += took;
@@ -302,7 +350,7 @@ const account = (run, took) => {
     finish(run, run.failure);
   } else if (!run.calls.size && !run.timers.size && !run.idle) {
     run.idle = true;
-    run.say('idle');
+    emit(['idle', run.id]);
   }
 };
 const wholeNumbers = (_, value, context) => {

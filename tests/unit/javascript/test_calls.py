@@ -9,6 +9,7 @@ import pytest
 
 from aloma_py import CallError, TaskState, Workspace
 from aloma_py.clock import VirtualClock
+from aloma_py.models import Limits
 from aloma_py.outcome import Outcome
 
 pytestmark = pytest.mark.anyio
@@ -154,3 +155,19 @@ async def test_a_run_that_waits_for_a_timer_that_it_has_cleared_ends(tmp_path):
     )
     outcome = await Workspace.load(file).run({"go": True})
     assert "waited for 0.1 s" in outcome.errors["one"]["message"]
+
+
+async def test_what_was_logged_before_a_run_was_stopped_is_kept(tmp_path):
+    file = tmp_path / "one.js"
+    file.write_text(
+        "export const condition = {go: true};\nexport const content = async () => {\n"
+        "console.log('before'); await connectors.shop.echo({}); console.log('then'); for (;;);\n};\n"
+    )
+    workspace = Workspace.load(file, connectors=[Shop()], limits=Limits(max_hold=50))
+    outcome = await workspace.run({"go": True})
+    assert [line.text for entry in outcome.entries for line in entry.logs] == ["before", "then"]
+
+
+async def test_what_is_thrown_in_a_microtask_fails_the_run(tmp_path):
+    outcome = await run(tmp_path, "queueMicrotask(() => { throw new RangeError('small') }); await null")
+    assert outcome.errors["one"]["message"] == "small"

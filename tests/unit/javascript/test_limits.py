@@ -198,7 +198,6 @@ async def test_who_asks_for_too_much_memory_fails_alone(tmp_path: Path, name: st
     assert "memory" in message(outcomes[name]) or "computed for" in message(outcomes[name])
 
 
-@pytest.mark.xfail(strict=True, reason="the stop comes when the run's turn is over, and nobody is told of it")
 async def test_one_bomb_after_the_other(tmp_path: Path) -> None:
     bodies = {name: BOMBS[name] for name in ("array", "text")}
     outcomes = await one_by_one(tmp_path, bodies, max_hold=300, max_script_memory=64, step_timeout=1_000)

@@ -204,7 +204,6 @@ LIB_ATTACKS: Final = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="the proxy refuses assignments only")
 async def test_the_table_of_libraries_cannot_be_changed(tmp_path: Path) -> None:
     steps = {name: culprit(name, body) for name, body in LIB_ATTACKS.items()}
     steps["after"] = culprit("after", "data.f = [lib.tools.f(), lib.evil]")
