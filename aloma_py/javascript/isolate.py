@@ -29,8 +29,8 @@ V8_FLAGS: Final = (
     "--stack-size=900",
 )
 MESSAGE, RUN, BATCH, STOP, SLOWEST = range(5)
-"""What V8 shares: the messages so far, the run at work or -1, the last batch it took, whether it is to stop, and the run
-whose turn was the longest in the last batch, or -1."""
+"""What V8 shares: the messages so far, the run at work or -1, the last batch it took, whether it is to stop, and the
+run whose turn was the longest in the last batch, or -1."""
 
 PIECE: Final = 30_000
 """How many characters of messages, or a little more, go into V8 at once."""

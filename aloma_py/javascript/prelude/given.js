@@ -156,7 +156,7 @@ const makers = {
   }),
   blob: run => ({
     create({ content: value, ...about } = {}) {
-      if (value === undefined || value === null) throw new TypeError('blob.create takes {content, name, …}; there is no content');
+      if (value === undefined || value === null) throw new TypeError('blob.create takes {content, name, …}');
       return run.call('blob.create', { ...about, content: bytes(value) });
     },
     get: id => run.call('blob.get', text(id)),

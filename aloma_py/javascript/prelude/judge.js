@@ -9,7 +9,8 @@ const { text, describe } = internal;
 // What only a run has. The top of a file is read for its condition too, and so has none of it either.
 const absent = name => {
   const refuse = () => {
-    throw new Error(`${name} is not there: a condition, and the top of a file, look at data only; use it in the content`);
+    const why = 'a condition, and the top of a file, look at data only; use it in the content';
+    throw new Error(`${name} is not there: ${why}`);
   };
   return new Proxy(function () {}, { get: refuse, has: refuse, apply: refuse, ownKeys: refuse, set: refuse });
 };
@@ -103,7 +104,7 @@ const describePattern = (value, path) => {
   switch (typeof value) {
     case 'string': case 'boolean': return ['v', value];
     case 'number': return Number.isFinite(value) ? ['v', value] : ['e', `${value} is no number that JSON has`];
-    case 'bigint': return value < LARGEST && value > -LARGEST ? ['v', value] : ['x', 'a number of more than 4,000 digits'];
+    case 'bigint': return value < LARGEST && value > -LARGEST ? ['v', value] : ['x', 'a number of 4,000 digits'];
     case 'function': return TYPES.has(value) ? ['t', TYPES.get(value)]
       : refused(noPredicate(value)) ?? ['f', textOf.call(value), path];
     case 'symbol': return ['x', 'a symbol'];

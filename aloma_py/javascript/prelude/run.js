@@ -86,7 +86,8 @@ class Run {
     const told = stringify([kind, this.id, ...rest]);
     this.saidLength += told.length;
     if (told.length > this.most) {
-      throw new internal.ResultError(`a call's arguments are more than the limit of ${this.spec.limits.dataBytes} bytes`);
+      const { dataBytes } = this.spec.limits;
+      throw new internal.ResultError(`a call's arguments are more than the limit of ${dataBytes} bytes`);
     }
     if (this.said.length >= MOST_SAID || this.saidLength > MOST_SAID_LENGTH) {
       throw new RangeError('the step asks for too much at once; await some of it before it goes on');
@@ -304,7 +305,9 @@ const UNCHANGING = {
 };
 internal.libraries = new Proxy(libraries, {
   get(_, namespace) {
-    if (current && typeof namespace !== 'symbol') current.missing = namespace in libraries ? null : ['library', namespace];
+    if (current && typeof namespace === 'string') {
+      current.missing = namespace in libraries ? null : ['library', namespace];
+    }
     return libraries[namespace];
   },
   ...UNCHANGING,

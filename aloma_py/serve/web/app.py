@@ -1,0 +1,105 @@
+"""The HTTP application: the API under ``/api/v1``, health, and what every answer carries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import aloma_py
+from aloma_py.errors import AlomaError
+from aloma_py.serve.web.guard import Guard
+from aloma_py.serve.web.problems import problem, problem_of
+from aloma_py.serve.web.routes import Finder, workspace_router
+
+logger = logging.getLogger("aloma_py.serve")
+
+PREFIX: Final = "/api/v1"
+
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(find: Finder, guard: Guard, *, is_ready: Callable[[], str | None] = lambda: None) -> FastAPI:
+    """The application. ``is_ready`` gives why it cannot take requests now, or ``None``."""
+    app = FastAPI(
+        title="aloma_py",
+        version=aloma_py.__version__,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    api = APIRouter(prefix=PREFIX)
+    api.include_router(workspace_router(find, guard))
+    app.include_router(api)
+    _tell_health(app, is_ready)
+    _tell_problems(app)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _tell_health(app: FastAPI, is_ready: Callable[[], str | None]) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        reason = is_ready()
+        return JSONResponse({"status": "ok"}) if reason is None else problem(503, reason, {"Retry-After": "5"})
+
+
+def _tell_problems(app: FastAPI) -> None:
+    @app.exception_handler(AlomaError)
+    async def of_ours(request: Request, error: Exception) -> Response:
+        return problem_of(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_the_request(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        found = [{"place": ".".join(map(str, one["loc"])), "reason": one["msg"]} for one in error.errors()]
+        first = found[0] if found else {"place": "request", "reason": "it cannot be read"}
+        return problem(422, f"{first['place']}: {first['reason']}", errors=found)
+
+    @app.exception_handler(HTTPException)
+    async def of_the_router(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
+        return problem(error.status_code, detail, error.headers)
+
+    @app.exception_handler(Exception)
+    async def of_the_server(request: Request, error: Exception) -> Response:
+        logger.error("%s %s could not be answered", request.method, request.url.path, exc_info=error)
+        return problem_of(error)
+
+
+class SecurityHeaders:
+    """Puts :data:`SECURITY_HEADERS` on every answer that does not have its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with if scope["type"] == "http" else send)
+
+
+__all__ = ["PREFIX", "make_app"]

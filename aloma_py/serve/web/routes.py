@@ -1,0 +1,99 @@
+"""Operations as HTTP routes: each that has a ``route`` becomes one, with its arguments checked and documented.
+
+What stands in braces in the route is in the path; for GET and DELETE the other arguments are in the query, else they
+are members of a JSON body.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, get_type_hints
+
+from fastapi import APIRouter, Body, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, create_model
+from starlette.responses import Response
+
+from aloma_py import jsontext
+from aloma_py.operations import ALL, Operations
+from aloma_py.operations.operations import GROUPS
+from aloma_py.operations.registry import Operation
+from aloma_py.serve.web.guard import Guard
+
+Finder = Callable[[str], Operations]
+
+IN_QUERY: Final = frozenset({"GET", "DELETE"})
+
+
+class _Closed(BaseModel):
+    """A body that has no other members than those that are known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def workspace_router(find: Finder, guard: Guard) -> APIRouter:
+    """The routes of one workspace, below its address."""
+    router = APIRouter(prefix="/workspaces/{workspace}")
+    for group in GROUPS:
+        for facts in (ALL[name] for name in ALL if hasattr(group, name)):
+            if facts.route:
+                _add(router, find, guard, facts, getattr(group, facts.name))
+    return router
+
+
+def _add(router: APIRouter, find: Finder, guard: Guard, facts: Operation, method: Callable[..., Any]) -> None:
+    verb, path = facts.route.split(" ", 1)
+    endpoint = _endpoint(find, guard, facts)
+    endpoint.__signature__ = _signature(facts, verb, path, method)  # type: ignore[attr-defined]
+    endpoint.__name__ = facts.name
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=[verb],
+        status_code=facts.status,
+        operation_id=facts.name,
+        summary=facts.about,
+        tags=[path.split("/")[1]],
+        response_model=None,
+        responses={"4XX": {"description": "what is wrong with the request, as application/problem+json"}},
+    )
+
+
+def _endpoint(find: Finder, guard: Guard, facts: Operation) -> Callable[..., Awaitable[Response]]:
+    async def endpoint(request: Request, workspace: str, body: _Closed | None = None, **arguments: Any) -> Response:
+        who = (await guard.identify(request)).caller(workspace, facts.least)
+        if body is not None:
+            arguments.update(body.model_dump(exclude_unset=True))
+        given = {name: value for name, value in arguments.items() if value is not None}
+        answer = await find(workspace).call(facts.name, given, who)
+        return Response(jsontext.dumps(answer).encode("utf-8", "replace"), facts.status, media_type="application/json")
+
+    return endpoint
+
+
+def _signature(facts: Operation, verb: str, path: str, method: Callable[..., Any]) -> inspect.Signature:
+    """The parameters as FastAPI reads them: the path's, then those of the query or the body."""
+    in_path = set(re.findall(r"{(\w+)", path))
+    hints = get_type_hints(method)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("request", keyword, annotation=Request),
+        inspect.Parameter("workspace", keyword, annotation=Annotated[str, Path()]),
+    ]
+    members: dict[str, Any] = {}
+    for name, parameter in list(inspect.signature(method).parameters.items())[1:]:
+        hint, default = hints[name], parameter.default
+        if name in in_path:
+            parameters.append(inspect.Parameter(name, keyword, annotation=Annotated[hint, Path()]))
+        elif verb in IN_QUERY:
+            parameters.append(inspect.Parameter(name, keyword, annotation=Annotated[hint, Query()], default=default))
+        else:
+            members[name] = (hint, ... if default is inspect.Parameter.empty else default)
+    if members:
+        model = create_model(f"{facts.name}_body", __base__=_Closed, **members)
+        needed = any(default is ... for _, default in members.values())
+        annotation: Any = model if needed else model | None
+        default = Body() if needed else Body(None)
+        parameters.append(inspect.Parameter("body", keyword, annotation=annotation, default=default))
+    return inspect.Signature(parameters)
