@@ -40,6 +40,7 @@ class Operation:
     route: str  # "GET /tasks/{id}", below the workspace's address; empty: not over HTTP
     status: int  # of the answer when it went well
     about: str  # the first line of its docstring
+    account: bool  # it is about the account, not about one workspace: the role is that on the account
 
 
 _MARK: Final = "__aloma_operation__"
@@ -53,6 +54,7 @@ def operation(
     noted: bool | None = None,
     hidden: tuple[str, ...] = (),
     on_tasks: bool = False,
+    account: bool = False,
 ) -> Callable[[F], F]:
     """Mark a method as an operation that callers with the role ``least`` may ask for.
 
@@ -68,7 +70,7 @@ def operation(
         name = method.__name__
         about = (method.__doc__ or name).strip().splitlines()[0]
         facts = Operation(
-            name, least, reading, written and not reading, frozenset(hidden), on_tasks, route, status, about
+            name, least, reading, written and not reading, frozenset(hidden), on_tasks, route, status, about, account
         )
         setattr(method, _MARK, facts)
         return method

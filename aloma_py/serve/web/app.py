@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
@@ -17,7 +17,7 @@ import aloma_py
 from aloma_py.errors import AlomaError
 from aloma_py.serve.web.guard import Guard
 from aloma_py.serve.web.problems import problem, problem_of
-from aloma_py.serve.web.routes import Finder, workspace_router
+from aloma_py.serve.web.routes import Finder, operations_router
 
 logger = logging.getLogger("aloma_py.serve")
 
@@ -32,8 +32,19 @@ SECURITY_HEADERS: Final = {
 }
 
 
-def make_app(find: Finder, guard: Guard, *, is_ready: Callable[[], str | None] = lambda: None) -> FastAPI:
-    """The application. ``is_ready`` gives why it cannot take requests now, or ``None``."""
+def make_app(
+    find: Finder,
+    guard: Guard,
+    *,
+    home: str = "default",
+    is_ready: Callable[[], str | None] = lambda: None,
+    more: Iterable[APIRouter] = (),
+) -> FastAPI:
+    """The application. ``more`` are routers beside those of the operations, below the API's prefix.
+
+    ``home`` is the workspace whose operations answer for the account. ``is_ready`` gives why the application cannot
+    take requests now, or ``None``.
+    """
     app = FastAPI(
         title="aloma_py",
         version=aloma_py.__version__,
@@ -42,7 +53,9 @@ def make_app(find: Finder, guard: Guard, *, is_ready: Callable[[], str | None] =
         redoc_url=None,
     )
     api = APIRouter(prefix=PREFIX)
-    api.include_router(workspace_router(find, guard))
+    api.include_router(operations_router(find, guard, home))
+    for router in more:
+        api.include_router(router)
     app.include_router(api)
     _tell_health(app, is_ready)
     _tell_problems(app)

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, create_model
 from starlette.responses import Response
 
 from aloma_py import jsontext
-from aloma_py.operations import ALL, Operations
+from aloma_py.operations import Operations
 from aloma_py.operations.operations import GROUPS
-from aloma_py.operations.registry import Operation
-from aloma_py.serve.web.guard import Guard
+from aloma_py.operations.registry import Operation, operations_of
+from aloma_py.serve.web.guard import ACCOUNT, Guard
 
 Finder = Callable[[str], Operations]
 
@@ -32,23 +32,28 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def workspace_router(find: Finder, guard: Guard) -> APIRouter:
-    """The routes of one workspace, below its address."""
-    router = APIRouter(prefix="/workspaces/{workspace}")
+def operations_router(find: Finder, guard: Guard, home: str) -> APIRouter:
+    """The routes of all operations: of the account, and of each workspace below its address.
+
+    ``home`` is the workspace whose operations are asked for what is of the account.
+    """
+    router = APIRouter()
     for group in GROUPS:
-        for facts in (ALL[name] for name in ALL if hasattr(group, name)):
+        for facts in operations_of(group).values():
             if facts.route:
-                _add(router, find, guard, facts, getattr(group, facts.name))
+                _add(router, find, guard, facts, getattr(group, facts.name), home)
     return router
 
 
-def _add(router: APIRouter, find: Finder, guard: Guard, facts: Operation, method: Callable[..., Any]) -> None:
+def _add(
+    router: APIRouter, find: Finder, guard: Guard, facts: Operation, method: Callable[..., Any], home: str
+) -> None:
     verb, path = facts.route.split(" ", 1)
-    endpoint = _endpoint(find, guard, facts)
+    endpoint = _endpoint(find, guard, facts, home)
     endpoint.__signature__ = _signature(facts, verb, path, method)  # type: ignore[attr-defined]
     endpoint.__name__ = facts.name
     router.add_api_route(
-        path,
+        path if facts.account else f"/workspaces/{{workspace}}{path}",
         endpoint,
         methods=[verb],
         status_code=facts.status,
@@ -60,9 +65,11 @@ def _add(router: APIRouter, find: Finder, guard: Guard, facts: Operation, method
     )
 
 
-def _endpoint(find: Finder, guard: Guard, facts: Operation) -> Callable[..., Awaitable[Response]]:
-    async def endpoint(request: Request, workspace: str, body: _Closed | None = None, **arguments: Any) -> Response:
-        who = (await guard.identify(request)).caller(workspace, facts.least)
+def _endpoint(find: Finder, guard: Guard, facts: Operation, home: str) -> Callable[..., Awaitable[Response]]:
+    async def endpoint(
+        request: Request, workspace: str = home, body: _Closed | None = None, **arguments: Any
+    ) -> Response:
+        who = (await guard.identify(request)).caller(ACCOUNT if facts.account else workspace, facts.least)
         if body is not None:
             arguments.update(body.model_dump(exclude_unset=True))
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -77,10 +84,9 @@ def _signature(facts: Operation, verb: str, path: str, method: Callable[..., Any
     in_path = set(re.findall(r"{(\w+)", path))
     hints = get_type_hints(method)
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        inspect.Parameter("request", keyword, annotation=Request),
-        inspect.Parameter("workspace", keyword, annotation=Annotated[str, Path()]),
-    ]
+    parameters = [inspect.Parameter("request", keyword, annotation=Request)]
+    if not facts.account:
+        parameters.append(inspect.Parameter("workspace", keyword, annotation=Annotated[str, Path()]))
     members: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(method).parameters.items())[1:]:
         hint, default = hints[name], parameter.default
