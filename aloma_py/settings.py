@@ -15,6 +15,9 @@ class Settings(BaseSettings):
 
     store: Path = Field(Path("aloma.db"), description="the SQLite file; its lock, key and socket lie beside it")
     workspace: str = Field("default", description="the workspace that commands mean")
+    http: str = Field("127.0.0.1:8765", description="where `serve` listens for HTTP, HOST:PORT; `off`: nowhere")
+    url: str = Field("", description="a server elsewhere, https://HOST, that commands talk to instead of a local store")
+    key: str = Field("", repr=False, description="the API key for it")
     keep_tasks_days: float = Field(30, gt=0, description="how long ended tasks are kept")
     keep_logs_days: float = Field(14, gt=0, description="how long log lines are kept")
     max_active: int = Field(256, ge=1, description="how many tasks are advanced at once")

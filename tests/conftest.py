@@ -12,6 +12,9 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+os.environ.setdefault("ALOMA_HTTP", "off")  # servers of tests listen where a test says so
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The engine's loop is asyncio's."""

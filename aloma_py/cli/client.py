@@ -11,7 +11,7 @@ import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from aloma_py import jsontext
-from aloma_py.errors import StoreError
+from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Json
 from aloma_py.operations import READING, Operations
 from aloma_py.serve import wire
@@ -93,6 +93,14 @@ async def connect(
     those that were last served; a server changes tasks with its own. ``writing`` says that a reading operation brings
     something up to date.
     """
+    if settings.url:
+        if sources:
+            raise InputError("--steps is for a local store: the server at ALOMA_URL has steps of its own")
+        from aloma_py.cli.remote import connect_http  # here: most commands are about a local store
+
+        async with connect_http(settings.url, settings.key or None, settings.workspace) as remote:
+            yield remote
+        return
     reading = operation in READING and not writing
     stream = None if sources and reading else await _find_server(settings)
     if stream is not None:

@@ -42,6 +42,8 @@ class Common:
 
     store: str | None = None
     workspace: str | None = None
+    url: str | None = None
+    key: str | None = None
     as_json: bool = False
 
     @property
@@ -52,7 +54,12 @@ class Common:
         from aloma_py.errors import InputError
         from aloma_py.settings import Settings
 
-        given: dict[str, Any] = {"store": self.store, "workspace": self.workspace}
+        given: dict[str, Any] = {
+            "store": self.store,
+            "workspace": self.workspace,
+            "url": self.url,
+            "key": self.key,
+        }
         try:
             return Settings(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
@@ -68,6 +75,10 @@ def common(command: F) -> F:
                      help="Print JSON, for programs."),
         click.option("--workspace", metavar="NAME", expose_value=False, callback=_keep,
                      help="The workspace.  [default: default]"),
+        click.option("--key", metavar="KEY", expose_value=False, callback=_keep,
+                     help="An API key for --url; ALOMA_KEY keeps it out of the shell's history."),
+        click.option("--url", metavar="URL", expose_value=False, callback=_keep,
+                     help="A server elsewhere, instead of a local store."),
         click.option("--store", metavar="FILE", expose_value=False, callback=_keep,
                      help="The SQLite file.  [default: aloma.db]"),
     ]  # fmt: skip

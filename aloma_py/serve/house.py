@@ -62,7 +62,7 @@ class House:
         self._watchers = tuple(watchers)
         self._pool = Pool(settings.script_workers) if settings.script_workers else Pool()
         self._idle: dict[str, Operations] = {}
-        self._stopping = False
+        self.stopping = False
         self._begun = False
         self._opening = anyio.Lock()
 
@@ -76,7 +76,7 @@ class House:
         idle = self._idle.get(workspace)
         if idle is None:
             idle = idle_operations(self.store, self._settings_of(workspace), reload=lambda: self.reload(workspace))
-            idle.site.stopping = self._stopping
+            idle.site.stopping = self.stopping
             self._idle[workspace] = idle
         return idle
 
@@ -168,7 +168,7 @@ class House:
 
     def stop(self) -> None:
         """Refuse whatever would begin something new, in every workspace."""
-        self._stopping = True
+        self.stopping = True
         for operations in (*self._idle.values(), *(served.operations for served in self.served.values())):
             operations.site.stopping = True
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import socket as Socket
 from typing import Any
 
 import anyio
@@ -19,6 +20,7 @@ from aloma_py.models import Entry, Millis, Task, TaskState
 from aloma_py.operations import DAY, Operations
 from aloma_py.serve.control import control_socket
 from aloma_py.serve.house import House
+from aloma_py.serve.web.server import address_of, listen, serving
 from aloma_py.settings import Settings
 from aloma_py.store.sqlite import SQLiteStore
 
@@ -37,11 +39,13 @@ class Ready:
     steps: int
     open_tasks: int  # pending, running or waiting when it began
     socket: Path
+    address: str | None = None  # of the HTTP API
 
     def __str__(self) -> str:
+        at = f" at {self.address}" if self.address else ""
         tasks = f"{self.open_tasks} task{'' if self.open_tasks == 1 else 's'}"
         steps = f"{self.steps} step{'' if self.steps == 1 else 's'}"
-        return f"serving workspace {self.workspace!r} with {steps}; {tasks} to go on with (store {self.store})"
+        return f"serving workspace {self.workspace!r} with {steps}{at}; {tasks} to go on with (store {self.store})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     # From the beginning: a signal that comes while the store is being opened is not to be lost.
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         settings = what.settings
+        listener = None if settings.http == "off" else listen(settings.http)
         store = SQLiteStore(settings.store)
         async with _unwrapped(), store, anyio.create_task_group() as group:
             house = House(store, settings, group, config=what.config, watchers=[_log_ends])
@@ -82,14 +87,29 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             await house.open_all(but=settings.workspace)
             counts = await served.engine.store.counts()
             tune_memory()
-            async with control_socket(store.path or settings.store, house.find) as socket:
+            async with (
+                control_socket(store.path or settings.store, house.find) as socket,
+                _web(house, listener) as address,
+            ):
                 group.start_soon(_maintain, store, served.operations)
                 await house.begin()
                 waiting = sum(number for state, number in counts.items() if not state.ended)
                 steps = len(served.steps.steps)
-                ready(Ready(settings.workspace, store.path or settings.store, steps, waiting, socket))
+                ready(Ready(settings.workspace, store.path or settings.store, steps, waiting, socket, address))
                 await _until_stopped(signals, house, what.grace)
                 group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _web(house: House, listener: Socket | None) -> AsyncIterator[str | None]:
+    """Answer HTTP requests at ``listener`` while this is open; gives the address."""
+    if listener is None:
+        yield None
+        return
+    from aloma_py.serve.web.whole import web_app  # here: whoever serves no HTTP need not load it
+
+    async with serving(web_app(house), listener):
+        yield address_of(listener)
 
 
 async def _until_stopped(signals: AsyncIterator[signal.Signals], house: House, grace: Millis) -> None:

@@ -20,6 +20,7 @@ from aloma_py.errors import (
     StoreError,
     StoreFull,
 )
+from aloma_py.serve import wire
 
 MEDIA: Final = "application/problem+json"
 
@@ -66,7 +67,7 @@ def status_of(error: Exception) -> int:
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: object) -> Response:
     """A response that tells a problem; ``more`` are members of its own (``errors``)."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return Response(json.dumps(body), status, dict(headers or {}), MEDIA)
+    return Response(json.dumps(body, ensure_ascii=False), status, dict(headers or {}), MEDIA)
 
 
 def problem_of(error: Exception) -> Response:
@@ -80,5 +81,8 @@ def problem_of(error: Exception) -> Response:
             headers["Retry-After"] = str(error.retry_after)
     elif status == 503:
         headers["Retry-After"] = RETRY_AFTER
-    detail = str(error) if status != 500 else "the server failed; its log says why"
-    return problem(status, detail, headers)
+    if status == 500:
+        return problem(status, "the server failed; its log says why", headers)
+    told = wire.error_to_json(error)
+    family = "InputError" if isinstance(error, AccessError) else told["family"]
+    return problem(status, str(error), headers, error=told["type"], family=family)
