@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aloma_py import jsontext
 from aloma_py.changes import copy_json
 from aloma_py.connect.connector import Registry
-from aloma_py.errors import ResultError
+from aloma_py.errors import AlomaError, ResultError
 from aloma_py.intake import new_task_id
 from aloma_py.javascript.consult import Asker, settle
-from aloma_py.javascript.job import Surroundings
+from aloma_py.javascript.job import ScriptError, Surroundings
 from aloma_py.javascript.pool import Pool
 from aloma_py.javascript.program import Program
 from aloma_py.models import Json, Limits
@@ -160,8 +160,11 @@ class ScriptRun:
             children = iter(range(1, len(asked_for) + 1))
             context.child_ids = (f"{self._child}-{n}" for n in children)
             doors = _doors(context)
-            for name, arguments in asked_for:
-                doors[name](*arguments)
+            for name, arguments, *place in asked_for:
+                try:
+                    doors[name](*arguments)
+                except (AlomaError, TypeError, ValueError) as error:
+                    raise _refused(error, place[0] if place else "") from error
 
 
 def _doors(context: RunContext) -> dict[str, Callable[..., Any]]:
@@ -181,6 +184,13 @@ def _doors(context: RunContext) -> dict[str, Callable[..., Any]]:
         "audit.reference": audit.reference,
         "conversation": UserHandle(context).conversation,
     }
+
+
+def _refused(error: Exception, stack: str) -> ScriptError:
+    """What the code asked for and cannot have, as an error at its line."""
+    kind, (_, _, frames) = type(error), stack.partition("\n")
+    kinds = [one.__name__ for one in kind.__mro__ if one.__module__.startswith("aloma_py.")]
+    return ScriptError(kind.__name__, str(error), f"{kind.__name__}: {error}\n{frames}", kinds=kinds)
 
 
 def apply_patch(data: dict[str, Json], patch: list[list[Any]]) -> None:

@@ -112,7 +112,9 @@ class Run {
   op(name, ...args) {
     this.open();
     if (this.ops.length >= PENDING_CALLS * 10) throw new RangeError('the step asks for too many things in one run');
-    this.ops.push([name, internal.plain(args, [], this.spec.limits.depth + 4)]);
+    const wish = [name, internal.plain(args, [], this.spec.limits.depth + 4)];
+    if (!name.startsWith('audit')) wish.push(new Error().stack);  // the engine may refuse it, and says where it was
+    this.ops.push(wish);
   }
 
   log(level, line) {

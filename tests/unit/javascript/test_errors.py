@@ -209,3 +209,13 @@ def test_a_variable_of_that_name_is_no_concern_of_the_task(tmp_path):
         "export const condition = {a: 1};\nexport const content = () => {\n  { let data = 1; data = 2; }\n};"
     )
     assert [step.name for step in Workspace.load(file).steps] == ["one"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["task.subtask('kid', 5)", "task.park('soon')", "task.tags('a')", "audit.reference({name: 'no id'})"],
+)
+async def test_what_the_engine_refuses_is_told_with_the_line_that_asked_for_it(tmp_path, body):
+    error = await error_of(tmp_path, f"data.x = 1;\n{body};")
+    assert body.startswith("audit") or "one.js:5" in error["stack"], error
+    assert error["message"]
