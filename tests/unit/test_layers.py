@@ -28,7 +28,7 @@ LAYERS = (
     {"scheduler"},
     {"workspace"},
     {"operations"},
-    {"testing", "serve"},
+    {"testing", "serve", "deploy"},
     {"cli", "__init__", "__main__"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

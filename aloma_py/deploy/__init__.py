@@ -1,0 +1,1 @@
+"""``deploy.yaml``: what workspaces are to be made of, read and compared with what there is."""
