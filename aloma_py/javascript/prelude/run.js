@@ -1,7 +1,7 @@
 // The runs of an isolate. The host posts messages, each is handled with all that follows from it (the microtasks) before
 // the next, and what the runs have to say is collected in the outbox.
 const { parse, stringify } = JSON;
-const { hasOwn, defineProperty, create } = Object;
+const { hasOwn, defineProperty, create, keys } = Object;
 const { describe, advise, CallError, after } = internal;
 const now = Date.now.bind(Date);
 const NativePromise = Promise;
@@ -220,7 +220,11 @@ const holdsPromise = (value, seen) => {
   if (value === null || typeof value !== 'object' || seen.has(value)) return false;
   if (value instanceof NativePromise) return true;
   seen.add(value);
-  for (const key of Object.keys(value)) if (holdsPromise(value[key], seen)) return true;
+  const names = keys(value);
+  for (let n = 0; n < names.length; n++) {
+    const member = value[names[n]];
+    if (member !== null && typeof member === 'object' && holdsPromise(member, seen)) return true;
+  }
   return false;
 };
 
