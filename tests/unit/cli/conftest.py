@@ -81,6 +81,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     for name in os.environ:
         if name.startswith("ALOMA_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("ALOMA_HTTP", "off")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "steps.py").write_text(STEPS)
     return Shell(tmp_path)

@@ -1,0 +1,83 @@
+"""Carrying a plan out, all of it or none: what was done is taken back where a later change fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from aloma_py.deploy.planning import Change, Present
+from aloma_py.deploy.wanted import WorkspaceWanted
+from aloma_py.errors import AlomaError, InputError
+from aloma_py.models import Json
+
+
+class Caller(Protocol):
+    """Asks for operations on one workspace."""
+
+    async def call(self, name: str, /, **arguments: Json) -> Any: ...
+
+
+class DeployError(InputError):
+    """A change could not be made. ``kept`` are those that could not be taken back."""
+
+    def __init__(self, workspace: str, change: Change, error: Exception, kept: Sequence[str]) -> None:
+        self.kept = tuple(kept)
+        left = f"; these stay as they were made: {', '.join(kept)}" if kept else "; everything is as it was before"
+        super().__init__(f"workspace {workspace!r}: {change.kind} {change.name!r}: {error}{left}")
+
+
+async def look(client: Caller, wanted: WorkspaceWanted) -> Present:
+    """What the workspace has of the kinds that ``wanted`` speaks of."""
+    known = {one["name"]: one for one in await client.call("list_workspaces")}
+    if wanted.name not in known:
+        return Present(exists=False)
+    names = [one["name"] for one in await client.call("list_schedules")]
+    tasks = [one.name for one in wanted.things if one.kind == "task" and await _is_there(client, one.name)]
+    return Present(
+        exists=True,
+        tags=tuple(known[wanted.name]["tags"]),
+        scripts={kind: await client.call("list_scripts", kind=kind, texts=True) for kind in ("step", "library")},
+        variables=tuple(await client.call("list_variables")),
+        webhooks=tuple(await client.call("list_webhooks")),
+        schedules=tuple([await client.call("show_schedule", name=name) for name in names]),
+        tasks=frozenset(tasks),
+    )
+
+
+async def _is_there(client: Caller, task: str) -> bool:
+    """Whether a deployment has made a task of that name."""
+    found = await client.call("list_tasks", name=task, limit=1000)
+    return any(one["name"] == task and (one.get("via") or {}).get("type") == "deploy" for one in found)
+
+
+async def check(client: Caller, changes: Sequence[Change]) -> None:
+    """Have the server read what it would store. Raises what it says."""
+    for change in changes:
+        if change.call is not None and change.call[0] == "sync_scripts":
+            await client.call("sync_scripts", **{**change.call[1], "dry_run": True})
+
+
+async def apply(client: Caller, workspace: str, changes: Sequence[Change]) -> int:
+    """Make the changes; gives how many. Raises :class:`DeployError`, when what was done is taken back."""
+    done: list[Change] = []
+    for change in changes:
+        if change.call is None:
+            continue
+        try:
+            await client.call(change.call[0], **change.call[1])
+        except AlomaError as error:
+            raise DeployError(workspace, change, error, await _take_back(client, done)) from error
+        done.append(change)
+    return len(done)
+
+
+async def _take_back(client: Caller, done: Sequence[Change]) -> list[str]:
+    kept = []
+    for change in reversed(done):
+        try:
+            if change.undo is None:
+                raise InputError("there is no way back")
+            await client.call(change.undo[0], **change.undo[1])
+        except AlomaError:
+            kept.append(f"{change.kind} {change.name!r}")
+    return kept[::-1]
