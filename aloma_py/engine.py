@@ -47,7 +47,8 @@ __all__ = ["Engine", "Watcher"]
 class Engine:
     """Advances the tasks of one workspace. It does nothing by itself: a scheduler calls :meth:`advance`.
 
-    ``steps`` are in the order of creation. ``cipher`` gives the key of ``$stash`` when it is first needed;
+    ``steps`` are in the order of creation. ``secrets`` are the texts, of those in ``config``, that must not be shown.
+    ``cipher`` gives the key of ``$stash`` when it is first needed;
     without one, tasks that use it are refused. ``chance`` gives random numbers from 0 to 1, for the jitter of retries.
     ``pool`` are the JavaScript workers, to share them with other engines.
     """
@@ -60,6 +61,7 @@ class Engine:
         connectors: Registry | None = None,
         libraries: Any = None,
         config: Mapping[str, Any] | None = None,
+        secrets: Sequence[str] = (),
         limits: Limits | None = None,
         clock: Clock | None = None,
         cipher: Callable[[], StashCipher] | None = None,
@@ -84,6 +86,7 @@ class Engine:
                 config=config or {},
                 limits=self.limits,
                 scripts=self.scripts,
+                secrets=tuple(secrets),
             )
         )
 
@@ -91,10 +94,15 @@ class Engine:
         """Accept new tasks, all or none: on return they are on disk, and will be advanced when they are due."""
         await self.custody.accept(tasks)
 
-    def adopt(self, steps: Sequence[StepDefinition], libraries: Any, config: Mapping[str, Any]) -> None:
-        """Go on with other steps, libraries and configuration. Runs under way end with those that they began with."""
+    def adopt(
+        self, steps: Sequence[StepDefinition], libraries: Any, config: Mapping[str, Any], secrets: Sequence[str] = ()
+    ) -> None:
+        """Go on with other steps, libraries and configuration. Runs under way end with those that they began with.
+
+        ``secrets`` are the texts, of those in ``config``, that must not be shown.
+        """
         self.table = StepTable(steps)
-        self.runner.services = replace(self.runner.services, libraries=libraries, config=config)
+        self.runner.services = replace(self.runner.services, libraries=libraries, config=config, secrets=tuple(secrets))
 
     # ── the ladder ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -255,7 +263,7 @@ class Engine:
             if cell.gone or cell.task.state.ended:
                 return
             task = replace(cell.task, cycle=cell.task.cycle.copy())
-            reason = f"the engine failed: {type(error).__name__}: {error}"
+            reason = self.runner.services.redactor.text(f"the engine failed: {type(error).__name__}: {error}")
             entries = self._come_to_rest(task, Rest(TaskState.ERROR, reason, kind="end"))
             await self.custody.commit(cell, TaskCommit(task, entries))
 

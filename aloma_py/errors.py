@@ -8,7 +8,8 @@
     │   │   └── ConditionError  a condition cannot be read (path inside the condition, reason)
     │   ├── PayloadError        JSON that is no task: malformed, too large, too deep, not an object
     │   ├── NotFoundError       an unknown task, step, workspace, connector, method or key
-    │   └── StateError          the task's state does not allow this (resume a running task, …)
+    │   └── StateError          the state of what is to be changed does not allow this (resume a running task, …)
+    │       └── StaleVersion    somebody else changed it in between
     ├── RunError                the run of a step failed; kept as data in ``$errors``
     │   ├── StepTimeout         the step ran longer than its time limit
     │   ├── CallError           a connector call failed; ``status`` where the service gave one
@@ -97,7 +98,11 @@ class NotFoundError(InputError):
 
 
 class StateError(InputError):
-    """The task's state does not allow this."""
+    """The state of what is to be changed does not allow this."""
+
+
+class StaleVersion(StateError):
+    """The change was made on a version that is not the present one any more; both are named."""
 
 
 class RunError(AlomaError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aloma_py.clock import Clock, VirtualClock
 from aloma_py.connect.connector import Connector, Registry
@@ -16,9 +16,13 @@ from aloma_py.outcome import Outcome, read_outcome
 from aloma_py.plugins import connector_registry, load_plugins
 from aloma_py.scheduler import Scheduler
 from aloma_py.steps import StepDefinition, StepSet, load_steps
+from aloma_py.steps.javascript.define import ScriptText
+from aloma_py.steps.libraries import Libraries
 from aloma_py.store.protocol import WorkspaceStore
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.stash import StashCipher
+
+NO_STEPS: Final = StepSet((), Libraries({}), ())
 
 
 class Workspace:
@@ -27,6 +31,9 @@ class Workspace:
     ``steps`` are objects made by ``@step``, modules, packages, folders or files, in the order of creation; they are
     loaded at once, all or none (:class:`~aloma_py.errors.LoadError`). ``libraries`` are ``{namespace: file or
     module}``, ``config`` what ``task.config`` gives, ``connectors`` are added to those of the installed plugins.
+    ``secrets`` are the texts, of those in ``config``, that must not be shown (see docs/secrets.md). ``may_be_empty``
+    says that it need not have steps.
+    ``texts`` are JavaScript steps and libraries that are no files; the steps come after the others.
 
     ::
 
@@ -44,9 +51,13 @@ class Workspace:
         config: Mapping[str, Any] | None = None,
         connectors: Iterable[Connector] = (),
         limits: Limits | None = None,
+        texts: Sequence[ScriptText] = (),
+        secrets: Sequence[str] = (),
+        may_be_empty: bool = False,
     ) -> None:
         self.name = name
         self.config = dict(config or {})
+        self.secrets = tuple(secrets)
         self.limits = limits or Limits()
         self.connectors = tuple(connectors)
         for connector in self.connectors:
@@ -56,7 +67,8 @@ class Workspace:
                     "aloma_py.connect.connector.Connector)"
                 )
         sources = list(steps) if isinstance(steps, (list, tuple)) else [steps]
-        self.step_set: StepSet = load_steps(sources, libraries=libraries)
+        nothing = may_be_empty and not sources and not any(text.kind == "step" for text in texts)
+        self.step_set: StepSet = NO_STEPS if nothing else load_steps(sources, libraries=libraries, texts=texts)
 
     @classmethod
     def load(cls, *sources: object, name: str = "default", **options: Any) -> Workspace:
@@ -88,6 +100,7 @@ class Workspace:
             connectors=connectors or self.registry(),
             libraries=self.step_set.libraries,
             config=self.config,
+            secrets=self.secrets,
             limits=limits or self.limits,
             clock=clock,
             cipher=cipher,

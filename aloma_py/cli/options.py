@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,18 @@ class Common:
     workspace: str | None = None
     url: str | None = None
     key: str | None = None
+    profile: str | None = None
     as_json: bool = False
+
+    def _of_profile(self) -> dict[str, Any]:
+        """What the profile says that was named here or in the environment."""
+        name = self.profile or os.environ.get("ALOMA_PROFILE")
+        if not name or self.url:
+            return {}
+        from aloma_py.cli.profiles import find_profile
+
+        found = find_profile(name)
+        return {"url": found.url, "key": found.key, "workspace": found.workspace}
 
     @property
     def settings(self) -> Settings:
@@ -55,10 +67,12 @@ class Common:
         from aloma_py.settings import Settings
 
         given: dict[str, Any] = {
-            "store": self.store,
-            "workspace": self.workspace,
-            "url": self.url,
-            "key": self.key,
+            **self._of_profile(),
+            **{
+                name: getattr(self, name)
+                for name in ("store", "workspace", "url", "key")
+                if getattr(self, name) is not None
+            },
         }
         try:
             return Settings(**{name: value for name, value in given.items() if value is not None})
@@ -75,6 +89,8 @@ def common(command: F) -> F:
                      help="Print JSON, for programs."),
         click.option("--workspace", metavar="NAME", expose_value=False, callback=_keep,
                      help="The workspace.  [default: default]"),
+        click.option("--profile", metavar="NAME", expose_value=False, callback=_keep,
+                     help="A server that `auth` has saved."),
         click.option("--key", metavar="KEY", expose_value=False, callback=_keep,
                      help="An API key for --url; ALOMA_KEY keeps it out of the shell's history."),
         click.option("--url", metavar="URL", expose_value=False, callback=_keep,

@@ -38,6 +38,14 @@ class HttpClient:
             raise error_of(response.status_code, response.content, self._url)
         return jsontext.loads(response.content)
 
+    async def get(self, place: str) -> Any:
+        """The answer at another place of the API."""
+        with _explaining(self._url):
+            response = await self._http.get(place)
+        if response.status_code >= 400:
+            raise error_of(response.status_code, response.content, self._url)
+        return jsontext.loads(response.content)
+
     async def follow(self, **arguments: Any) -> AsyncGenerator[Any, None]:
         """The operation ``follow``."""
         place = f"{self._base}/tasks/{quote(arguments['id'], safe='')}/follow"
@@ -86,3 +94,10 @@ def error_of(status: int, body: bytes, url: str) -> AlomaError:
         return wire.error_from_json({"family": told.get("family", ""), "message": told["detail"]})
     except (ValueError, KeyError, TypeError, AttributeError):
         return StoreError(f"the server {url} answered {status}, which is no answer of aloma_py's")
+
+
+async def who_am_i(url: str, key: str) -> dict[str, Any]:
+    """Whom the server at ``url`` takes the holder of ``key`` for. Raises what the server says of a key it knows not."""
+    async with connect_http(url, key, "default") as client:
+        found: dict[str, Any] = await client.get("/api/v1/me")
+        return found

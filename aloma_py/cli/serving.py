@@ -12,6 +12,7 @@ import rich_click as click
 
 from aloma_py.cli.options import Common, pass_common, read_pairs
 from aloma_py.durations import parse_duration
+from aloma_py.run.redaction import HideSecrets
 from aloma_py.serve.loop import Ready, Serving
 from aloma_py.serve.loop import serve as serve_workspace
 
@@ -67,6 +68,9 @@ def _say_ready(ready: Ready) -> None:
 def _log_to_stderr(level: int, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else Lines())
+    for each in (handler, logging.lastResort):
+        if each is not None:  # what a step says with Python's own logging goes there
+            each.addFilter(HideSecrets())
     logger = logging.getLogger("aloma_py")
     logger.handlers[:] = [handler]
     logger.propagate = False

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
+
+import anyio
 
 from aloma_py.durations import parse_duration
 from aloma_py.engine import Engine
 from aloma_py.errors import InputError, NotFoundError, StoreError
 from aloma_py.models import Json, Limits
+from aloma_py.operations.access import AccessOperations
 from aloma_py.operations.registry import LOCAL, Caller, Operation, caller, operations_of
+from aloma_py.operations.schedules import ScheduleOperations
+from aloma_py.operations.scripts import ScriptOperations
 from aloma_py.operations.sites import Site
 from aloma_py.operations.steps import StepOperations
 from aloma_py.operations.store import StoreOperations
 from aloma_py.operations.tasks import TaskOperations
+from aloma_py.operations.variables import VariableOperations
+from aloma_py.operations.webhooks import WebhookOperations
+from aloma_py.operations.workspaces import WorkspaceOperations
 from aloma_py.settings import Settings
+from aloma_py.store.ledger import Ledger
+from aloma_py.store.people import ACCOUNT
+from aloma_py.store.workspaces import check_open
 
-GROUPS: Final = (TaskOperations, StepOperations, StoreOperations)
+logger = logging.getLogger("aloma_py.operations")
+
+GROUPS: Final = (
+    TaskOperations,
+    ScriptOperations,
+    StepOperations,
+    StoreOperations,
+    AccessOperations,
+    WorkspaceOperations,
+    VariableOperations,
+    WebhookOperations,
+    ScheduleOperations,
+)
 
 ALL: Final[Mapping[str, Operation]] = {name: found for group in GROUPS for name, found in operations_of(group).items()}
 """Every operation that answers once; ``follow`` streams."""
@@ -38,6 +62,7 @@ class Operations:
             group = kind(site)
             self._methods.update({name: getattr(group, name) for name in operations_of(kind)})
         self._tasks = TaskOperations(site)
+        self._ledger = Ledger(site.store)
 
     @property
     def engine(self) -> Engine:
@@ -60,6 +85,8 @@ class Operations:
             raise StoreError("the engine is stopping and takes nothing new; try again when it is running")
         if found.on_tasks:
             await self.site.check_workspace()
+            if not found.reading:
+                check_open(self.site.store, self.site.workspace)
         method = self._methods[name]
         try:
             inspect.signature(method).bind(**arguments)
@@ -68,9 +95,21 @@ class Operations:
         token = caller.set(who)
         try:
             answer: Json = await method(**arguments)
+            if found.noted:
+                await self._note(found, arguments, who)
             return answer
         finally:
             caller.reset(token)
+
+    async def _note(self, found: Operation, arguments: Mapping[str, Json], who: Caller) -> None:
+        """Write into the ledger what was done. It is done: a ledger that cannot be written is told, not raised."""
+        details = {name: "…" if name in found.hidden else value for name, value in arguments.items()}
+        workspace = ACCOUNT if found.account else self.site.workspace
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._ledger.note(self.engine.clock.now(), who.name, workspace, found.name, details)
+            except StoreError as error:
+                logger.error("%s: %s did %s, which the ledger lacks: %s", workspace, who.name, found.name, error)
 
     def follow(self, id: str, after: int = 0) -> AsyncGenerator[Json, None]:
         """See :meth:`~aloma_py.operations.tasks.TaskOperations.follow`."""

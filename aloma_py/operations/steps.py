@@ -13,8 +13,11 @@ from aloma_py.match.table import StepTable
 from aloma_py.models import Json, Limits
 from aloma_py.operations.registry import operation
 from aloma_py.operations.roles import Role
+from aloma_py.operations.scripttexts import script_facts
 from aloma_py.operations.sites import Site
 from aloma_py.steps import StepDefinition, StepSet, describe
+from aloma_py.steps.javascript.define import ScriptText
+from aloma_py.store.scripts import ScriptShelf
 
 
 class StepOperations:
@@ -22,15 +25,25 @@ class StepOperations:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self._shelf = ScriptShelf(site.store, site.workspace)
 
     @operation(Role.VIEWER, "GET /steps")
     async def list_steps(self) -> Json:
-        """The steps in the order in which they are tried."""
-        return step_list((await self.site.table()).all)
+        """The steps in the order in which they are tried; ``source`` says whether it is ``stored`` or a ``file``."""
+        table = await self.site.table()
+        stored = set(self._shelf.names("step"))
+        return [{**one, "source": "stored" if one["name"] in stored else "file"} for one in step_list(table.all)]
 
     @operation(Role.VIEWER, "GET /steps/{name:path}")
     async def show_step(self, name: str) -> Json:
-        return describe((await self.site.table()).named(name))
+        """A step: what it matches, its options, what its code may read and write, its text."""
+        step = (await self.site.table()).named(name)
+        stored = self._shelf.find("step", name)
+        if stored is None:
+            return {**describe(step), "source": "file", "text": step.source}
+        facts = script_facts(stored, text=True)
+        # What the engine works with, then what is stored: they differ only while a change is being brought in.
+        return {**describe(step), **facts, "description": stored.description or step.description}
 
     @operation(Role.VIEWER, "POST /check")
     async def check_step(self, data: dict[str, Json], step: str | None = None) -> Json:
@@ -39,7 +52,7 @@ class StepOperations:
         return await self.site.judge(lambda: check_steps(table, data, step, self.site.engine.limits))
 
 
-def step_list(steps: Sequence[StepDefinition]) -> list[Json]:
+def step_list(steps: Sequence[StepDefinition]) -> list[dict[str, Any]]:
     """Every step as JSON, in the order in which they are tried; disabled ones at the end."""
     table = StepTable(steps)
     disabled = [step for step in table.all if not step.enabled]
@@ -72,14 +85,17 @@ def check_steps(table: StepTable, data: dict[str, Json], step: str | None, limit
     return {"steps": judged, "order": order}
 
 
-def load_again(facts: Mapping[str, Any], workspace: str) -> StepSet:
-    """The steps of the sources that the workspace was last served from, or ``InputError`` where there are none."""
+def load_again(facts: Mapping[str, Any], workspace: str, texts: Sequence[ScriptText] = ()) -> StepSet:
+    """The steps of the sources that the workspace was last served from and of ``texts``, which are no files.
+
+    ``InputError`` where there are none.
+    """
     from aloma_py.steps import load_steps
 
     sources = facts.get("sources") or []
-    if not sources:
+    if not sources and not any(text.kind == "step" for text in texts):
         raise InputError(
             f"the workspace {workspace!r} has no steps yet: give them with --steps PATH, "
             "or serve them once with `aloma-py serve PATH`"
         )
-    return load_steps(list(sources), name=workspace, libraries=facts.get("libraries") or None)
+    return load_steps(list(sources), name=workspace, libraries=facts.get("libraries") or None, texts=texts)

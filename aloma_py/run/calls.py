@@ -2,8 +2,8 @@
 
 A call that returned is kept, on disk, before the step's code gets the answer. When the run is started again after a
 crash, the same call (matched by step, connector, method, arguments and position) gets the kept answer and is not made
-again. The service is handed an idempotency key, which is the same for the same call of the same run, whatever
-happens in between (SPEC §3, After a crash).
+again; where the service had sent a secret back, the kept answer has it hidden. The service is handed an idempotency
+key, which is the same for the same call of the same run, whatever happens in between (SPEC §3, After a crash).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RunCalls:
     attempt: int
     kept: dict[tuple[str, str, str, int], Call] = field(default_factory=dict)
     made: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    redact: Callable[[Json], Json] = lambda value: value  # hides the values of $stash in what is recorded
+    redact: Callable[[Json], Json] = lambda value: value  # hides secrets in what is recorded
     broken: InputError | None = None  # fails the run even where its code catches it
 
     def keep(self, calls: Iterable[Call]) -> None:
@@ -61,7 +61,8 @@ class Broker:
         digest = fingerprint(arguments)
         position = run.made.get((namespace, method, digest), 0)
         run.made[namespace, method, digest] = position + 1
-        kept = run.kept.get((namespace, method, digest, position))
+        noted = run.redact(method)  # some connectors take any name
+        kept = run.kept.get((namespace, noted, digest, position))
         if kept is not None:
             return _again(kept)
         key = fingerprint([run.task_id, run.step, run.ordinal, namespace, method, digest, position])
@@ -77,14 +78,14 @@ class Broker:
             raise
         except Exception as error:
             failure = error if isinstance(error, CallError) else _as_call_error(namespace, method, error)
-            answer = {"message": run.redact(str(failure)), "type": type(error).__name__, "status": failure.status,
+            answer = {"message": str(failure), "type": type(error).__name__, "status": failure.status,
                       "kinds": [kind.__name__ for kind in type(error).__mro__]}  # fmt: skip
         if connector.recorded:
             outcome: Literal["returned", "raised"] = "raised" if failure else "returned"
             await self._record(
                 run.task_id,
-                Call(run.step, run.ordinal, run.attempt, namespace, method, digest, position, run.redact(arguments),
-                     outcome, answer, key, started, self._clock.now()),
+                Call(run.step, run.ordinal, run.attempt, namespace, noted, digest, position, run.redact(arguments),
+                     outcome, run.redact(answer), key, started, self._clock.now()),
             )  # fmt: skip
         if failure is not None:
             raise failure

@@ -22,9 +22,10 @@ from aloma_py.run.handles import AuditHandle, StepHandle, TaskHandle, UserHandle
 from aloma_py.run.mapper import mapper
 from aloma_py.run.payloads import BlobHandle, FileHandle
 from aloma_py.run.pending import Calls, Pending, Stopwatch
+from aloma_py.run.redaction import NOTHING, Redactor
 from aloma_py.run.runlog import RunLog
 from aloma_py.run.script import Scripts
-from aloma_py.run.stash import redact, secret_texts
+from aloma_py.run.stash import secret_texts
 from aloma_py.steps.definition import StepDefinition
 from aloma_py.store.protocol import WorkspaceStore
 
@@ -34,7 +35,7 @@ THREADS: Final = 256
 
 @dataclass(slots=True)
 class Services:
-    """What all runs of a workspace share."""
+    """What all runs of a workspace share. ``secrets`` are the texts in ``config`` that must not be shown anywhere."""
 
     clock: Clock
     store: WorkspaceStore
@@ -45,6 +46,11 @@ class Services:
     scripts: Scripts
     # As many as there may be tasks at work: who has to wait for a thread would use up its time limit.
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
+    secrets: tuple[str, ...] = ()
+    redactor: Redactor = field(init=False, repr=False)  # of the secrets
+
+    def __post_init__(self) -> None:
+        self.redactor = Redactor(self.secrets) if self.secrets else NOTHING
 
 
 class TaskData(Data):
@@ -88,6 +94,7 @@ class RunContext:
         self.interrupted = False
         self.outdated = False  # it had to wait for its turn, and the task has changed meanwhile
         self._closed = False
+        self._redactor: tuple[tuple[str, ...], Redactor] = ((), services.redactor)  # with the texts of $stash in it
         run_calls.redact = self.redact
         self.child_ids: Iterator[str] | None = None  # of the subtasks of JavaScript code, which has named them already
         self._into: list[tuple[str, str, Any]] = []
@@ -103,11 +110,22 @@ class RunContext:
         return self.effects
 
     def redact(self, value: Json) -> Json:
-        """``value`` without the texts of ``$stash``, for what is stored or shown beside the data (SPEC §4)."""
-        secrets = self.secrets()
-        return redact(value, secrets) if secrets else value
+        """``value`` without any secrets, for what is stored or shown beside the data (SPEC §4)."""
+        redactor = self.redactor()
+        return redactor(value) if redactor else value
+
+    def redactor(self) -> Redactor:
+        """Takes out the workspace's secrets and the texts of ``$stash``."""
+        texts = self._stash_texts()
+        if texts != self._redactor[0]:
+            self._redactor = (texts, Redactor(texts, also=self.services.redactor))
+        return self._redactor[1]
 
     def secrets(self) -> tuple[str, ...]:
+        """The texts that must not be shown: the workspace's secrets, and those of ``$stash``."""
+        return (*self.services.secrets, *self._stash_texts())
+
+    def _stash_texts(self) -> tuple[str, ...]:
         """The texts in ``$stash``, as it was before the run and as it is now."""
         now, before = dict.get(self.data, "$stash"), self.before.get("$stash")
         return secret_texts(now, before) if now or before else ()
@@ -115,7 +133,7 @@ class RunContext:
     def close(self) -> None:
         """The code has ended. No reference may lead back here, so that the memory is free at once."""
         self._closed = True
-        self.run_calls.redact = lambda value: value
+        self.run_calls.redact = self.redactor()
 
     def suspend_limit(self) -> None:
         """Let the code take as long as it likes, for a debugger. Called by the code itself, from whichever thread."""

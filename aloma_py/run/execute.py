@@ -24,8 +24,8 @@ from aloma_py.run.context import RunContext
 from aloma_py.run.effects import Effects
 from aloma_py.run.pending import Calls, Stopwatch
 from aloma_py.run.plain import plain
+from aloma_py.run.redaction import Redactor
 from aloma_py.run.script import run_script
-from aloma_py.run.stash import redact
 from aloma_py.store.stash import type_name
 
 LONGEST_TEXT = 8_000
@@ -55,6 +55,7 @@ async def execute(context: RunContext) -> RunResult:
     try:
         await _call(context)
         changes = _changes(context)
+        _warn_of_secrets(context, changes)
     except Exception as error:
         raised = error
     except anyio.get_cancelled_exc_class():
@@ -84,28 +85,59 @@ async def execute(context: RunContext) -> RunResult:
         error=describe_error(raised, context) if raised is not None else None,
         raised=raised,
     )
-    secrets = context.secrets()
-    if secrets:
-        _redact(result, secrets)
+    redact = context.redactor()
+    if redact:
+        _redact(result, redact, context.limits.max_name)
     return result
 
 
-def _redact(result: RunResult, secrets: tuple[str, ...]) -> None:
-    """Take the values of ``$stash`` out of what is shown beside the data. Subtasks get what they were given."""
-    effects, error = result.effects, result.error
-    result.logs = tuple(replace(line, text=redact(line.text, secrets)) for line in result.logs)
+def _redact(result: RunResult, redact: Redactor, longest_name: int) -> None:
+    """Take the secrets out of what is shown beside the data. Subtasks get the data that they were given.
+
+    The error is without them already.
+    """
+    effects = result.effects
+    result.logs = tuple(replace(line, text=redact.text(line.text)) for line in result.logs)
     effects.audit = [
-        replace(entry, text=redact(entry.text, secrets), details=redact(entry.details, secrets))
-        for entry in effects.audit
+        replace(entry, text=redact.text(entry.text), details=redact(entry.details)) for entry in effects.audit
     ]
     effects.visualizations = [
-        replace(picture, name=redact(picture.name, secrets), data=redact(picture.data, secrets),
-                options=redact(picture.options, secrets))
+        replace(picture, name=redact.text(picture.name), data=redact(picture.data), options=redact(picture.options))
         for picture in effects.visualizations
-    ]  # fmt: skip
-    effects.person = redact(effects.person, secrets)
-    if error is not None:
-        result.error = replace(error, message=redact(error.message, secrets), stack=redact(error.stack, secrets))
+    ]
+    effects.subtasks = [replace(child, name=redact.text(child.name)[:longest_name]) for child in effects.subtasks]
+    effects.person, effects.tags = redact(effects.person), redact(effects.tags)
+    effects.result, effects.on_expire = redact(effects.result), redact(effects.on_expire)
+    if effects.name is not None:
+        effects.name = redact.text(effects.name)[:longest_name]
+
+
+def _warn_of_secrets(context: RunContext, changes: tuple[Change, ...]) -> None:
+    """Say in the log where the code has put one of the workspace's secrets into data: there it stays, and is seen."""
+    holds = context.services.redactor.holds
+    if not context.services.secrets:
+        return
+    places = [
+        "data" + "".join(f".{part}" for part in change.path)
+        for change in changes
+        if change.op != "delete" and change.path[:1] != ("$stash",)
+        if holds([part for part in change.path if isinstance(part, str)]) or holds(_but_stash(change.value))
+    ]
+    places += [
+        f"the data of subtask {child.name!r}"
+        for child in context.effects.subtasks
+        if holds(_but_stash(child.data)) or holds(child.into or "")
+    ]
+    if places:
+        context.log.warning(
+            f"a secret was written into {', '.join(places[:3])}{' …' if len(places) > 3 else ''}: "
+            "whoever may see the task sees it there; data.$stash keeps it hidden"
+        )
+
+
+def _but_stash(value: Json) -> Json:
+    """A value without its ``$stash``, where it is the data as a whole."""
+    return {name: member for name, member in value.items() if name != "$stash"} if isinstance(value, dict) else value
 
 
 async def _call(context: RunContext) -> None:
@@ -210,14 +242,17 @@ def describe_error(error: BaseException, context: RunContext) -> ErrorInfo:
     outside = [frame for frame in frames[inside:] if not frame.filename.startswith(PACKAGE)]
     stack = "".join(traceback.format_list(outside if inside is not None else []))
     status = getattr(error, "status", None)
+    redact = context.redact  # before anything is cut: half a secret would not be found
     if isinstance(error, ScriptError):  # its stack is of the author's own files
-        return ErrorInfo(error.name[:200], _cut(str(error)), _cut(error.stack), status)
+        return ErrorInfo(redact(error.name)[:200], _cut(redact(str(error))), _cut(redact(error.stack)), status)
     kind = "UnexpectedCall" if error is context.run_calls.broken else type(error).__name__
     try:
         message = str(error) or kind
     except Exception:  # the class is the step's own, and so is its __str__
         message = kind
-    return ErrorInfo(kind, _cut(message), _cut(stack), status if isinstance(status, int) else None)
+    return ErrorInfo(
+        redact(kind), _cut(redact(message)), _cut(redact(stack)), status if isinstance(status, int) else None
+    )
 
 
 def _cut(text: str) -> str:

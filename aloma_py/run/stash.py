@@ -10,13 +10,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aloma_py.models import Change, Json
+from aloma_py.run.redaction import Redactor
 from aloma_py.store.stash import mask, type_name
 
 SHORTEST_SECRET: Final = 4
 """Texts of fewer characters are not looked for elsewhere: they would be found in every word."""
-
-HIDDEN: Final = "(hidden: String)"
-"""What stands for a hidden text that step code put into a log line, an error, or a call's arguments."""
 
 
 def with_stash(data: dict[str, Json], stash: dict[str, Json]) -> dict[str, Json]:
@@ -70,13 +68,5 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def redact(value: Json, secrets: tuple[str, ...]) -> Json:
-    """``value`` without the secrets: where a text holds one, :data:`HIDDEN` stands in its place."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, HIDDEN)
-        return value
-    if isinstance(value, dict):
-        return {redact(name, secrets): redact(member, secrets) for name, member in value.items()}
-    if isinstance(value, list):
-        return [redact(element, secrets) for element in value]
-    return value
+    """``value`` without the secrets (see :class:`~aloma_py.run.redaction.Redactor`, which is built for this once)."""
+    return Redactor(secrets)(value) if secrets else value

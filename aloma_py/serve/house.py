@@ -10,16 +10,21 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from aloma_py.custody import Watcher
 from aloma_py.engine import Engine
-from aloma_py.errors import InputError, LoadError
+from aloma_py.errors import InputError, LoadError, StoreError
 from aloma_py.javascript.pool import Pool
 from aloma_py.operations import Operations, Site, limits_of, load_again
+from aloma_py.operations.workspaces import settings_for
 from aloma_py.scheduler import Scheduler
 from aloma_py.settings import Settings
 from aloma_py.steps import StepSet
+from aloma_py.store.scripts import ScriptShelf
 from aloma_py.store.sqlite import SQLiteStore
+from aloma_py.store.variables import Variables
+from aloma_py.store.workspaces import is_closed
 from aloma_py.workspace import Workspace
 
 logger = logging.getLogger("aloma_py.serve")
@@ -60,11 +65,12 @@ class House:
         self._group = group
         self._config = dict(config or {})
         self._watchers = tuple(watchers)
-        self._pool = Pool(settings.script_workers) if settings.script_workers else Pool()
+        self.pool = Pool(settings.script_workers) if settings.script_workers else Pool()
         self._idle: dict[str, Operations] = {}
         self.stopping = False
         self._begun = False
         self._opening = anyio.Lock()
+        self._reloading = anyio.Lock()
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -91,11 +97,11 @@ class House:
         """Serve every workspace that has steps. One that cannot be loaded is told, and keeps none of the others."""
         for name in await self.store.workspaces():
             facts = await self.store.workspace(name).facts()
-            if name == but or facts.get("archived_at") or not await self._has_steps(facts):
+            if name == but or is_closed(facts) or not await self._has_steps(name, facts):
                 continue
             try:
                 await self.open(name)
-            except InputError as error:
+            except (InputError, StoreError) as error:
                 self.broken[name] = str(error)
                 logger.warning("workspace %r is not served: %s", name, error)
 
@@ -105,8 +111,15 @@ class House:
         for served in list(self.served.values()):
             await self._group.start(self._serve, served)
 
-    async def open(self, name: str, sources: Sequence[str] = (), libraries: Mapping[str, str] | None = None) -> Served:
-        """Serve a workspace; where its steps come from is kept with it.
+    async def open(
+        self,
+        name: str,
+        sources: Sequence[str] = (),
+        libraries: Mapping[str, str] | None = None,
+        *,
+        empty: bool = False,
+    ) -> Served:
+        """Serve a workspace; where its steps come from is kept with it. ``empty``: also one that has no steps yet.
 
         Raises :class:`~aloma_py.errors.LoadError` where a step cannot be loaded; then nothing was changed.
         """
@@ -114,49 +127,59 @@ class House:
             if name in self.served:
                 return self.served[name]
             handle = self.store.workspace(name)
+            facts = await handle.facts()
+            if is_closed(facts):
+                raise InputError(
+                    f"the workspace {name!r} is archived; `aloma-py workspace archive --unarchive` opens it"
+                )
+            given: dict[str, Any] = {}
             if sources:
-                found = [_absolute(source) for source in sources]
                 spaces = {space: _absolute(place) for space, place in (libraries or {}).items()}
-                given: dict[str, Any] = {"sources": found, "libraries": spaces}
-            else:
-                given = await handle.facts()
-            workspace = await self._load(name, given)
-            if sources:
+                given = {"sources": [_absolute(source) for source in sources], "libraries": spaces}
+            workspace = await self._load(name, {**facts, **given}, empty=empty)
+            if given:
                 await handle.set_facts(**given)
-            engine = workspace.engine(handle, cipher=lambda: self.store.cipher, pool=self._pool)
-            engine.custody.watchers.extend(self._watchers)
-            served = Served(
-                engine,
-                Scheduler(engine, max_active=self.settings.max_active),
-                Operations(
-                    Site(engine, self.store, self._settings_of(name), advancing=True, reload=lambda: self.reload(name))
-                ),
-                anyio.CancelScope(),
-                workspace.step_set,
-            )
-            self.served[name] = served
+            served = self.served[name] = self._served(name, workspace)
             if self._begun:
                 await self._group.start(self._serve, served)
             self.broken.pop(name, None)
             self._idle.pop(name, None)
             return served
 
+    def _served(self, name: str, workspace: Workspace) -> Served:
+        handle = self.store.workspace(name)
+        engine = workspace.engine(handle, cipher=lambda: self.store.cipher, pool=self.pool)
+        engine.custody.watchers.extend(self._watchers)
+        settings = self._settings_of(name)
+        site = Site(engine, self.store, settings, advancing=True, reload=lambda: self.reload(name))
+        scheduler = Scheduler(engine, max_active=self.settings.max_active)
+        return Served(engine, scheduler, Operations(site), anyio.CancelScope(), workspace.step_set)
+
     async def reload(self, name: str) -> None:
         """Bring what the workspace is made of now into its engine; serve it, where it was not and now has steps.
 
         Raises :class:`~aloma_py.errors.LoadError` where that cannot be loaded; then it goes on as it was.
         """
-        facts = await self.store.workspace(name).facts()
-        served = self.served.get(name)
-        if served is None:
-            self._idle.pop(name, None)
-            if await self._has_steps(facts) and not facts.get("archived_at"):
-                await self.open(name)
-            return
-        workspace = await self._load(name, facts)
-        served.engine.adopt(workspace.steps, workspace.step_set.libraries, workspace.config)
-        before, served.steps = served.steps, workspace.step_set
-        before.unload()
+        async with self._reloading:  # one after the other, so that the last one counts
+            facts = await self.store.workspace(name).facts()
+            served = self.served.get(name)
+            if served is None:
+                self._idle.pop(name, None)
+                if not is_closed(facts) and await self._has_steps(name, facts):
+                    await self.open(name)
+                return
+            if is_closed(facts):
+                await self.close(name)
+                return
+            workspace = await self._load(name, facts, empty=True)
+            if workspace.limits != served.engine.limits:  # an engine keeps the limits that it was made with
+                await self.close(name)
+                await self.open(name, empty=True)
+                return
+            steps = workspace.step_set
+            served.engine.adopt(steps.steps, steps.libraries, workspace.config, workspace.secrets)
+            before, served.steps = served.steps, steps
+            before.unload()
 
     async def close(self, name: str) -> None:
         """Stop advancing the workspace's tasks: waves under way are dropped, and start again when it is opened."""
@@ -189,22 +212,34 @@ class House:
 
     # ── what a workspace is made of ─────────────────────────────────────────────────────────────────────────────
 
-    async def _has_steps(self, facts: Mapping[str, Any]) -> bool:
-        return bool(facts.get("sources"))
+    async def _has_steps(self, name: str, facts: Mapping[str, Any]) -> bool:
+        return bool(facts.get("sources")) or ScriptShelf(self.store, name).has("step")
 
-    async def _load(self, name: str, facts: Mapping[str, Any]) -> Workspace:
+    async def _load(self, name: str, facts: Mapping[str, Any], *, empty: bool = False) -> Workspace:
+        """The workspace as it is now: its steps, of files and stored ones, its variables, its limits."""
         sources = facts.get("sources") or []
-        if not sources:
+        texts = await ScriptShelf(self.store, name).texts()
+        if not sources and not any(text.kind == "step" for text in texts) and not empty:
             raise InputError(f"the workspace {name!r} has no steps yet: say where they are: aloma-py serve PATH…")
-        config = self._config if name == self.settings.workspace else {}
-        try:
+        variables = Variables(self.store, name)
+        secrets = variables.secrets()
+        config = {**variables.values(), **(self._config if name == self.settings.workspace else {})}
+
+        def load() -> Workspace:
             return Workspace(
                 name,
                 list(sources),
                 libraries=facts.get("libraries") or None,
                 config=config,
-                limits=limits_of(self.settings),
+                secrets=secrets,
+                limits=limits_of(settings_for(self.settings, dict(facts))),
+                texts=texts,
+                may_be_empty=empty,
             )
+
+        try:
+            # While tasks are advanced the loop must not stand still; before, there is nothing to hold up.
+            return await anyio.to_thread.run_sync(load) if self._begun else load()
         except LoadError:
             raise
         except OSError as error:
@@ -226,7 +261,7 @@ def idle_operations(
 
     async def load(facts: Mapping[str, Any]) -> StepSet:
         given = {**facts, "sources": list(sources)} if sources else facts
-        return load_again(given, settings.workspace)
+        return load_again(given, settings.workspace, await ScriptShelf(store, settings.workspace).texts())
 
     engine = Engine(store.workspace(settings.workspace), (), limits=limits_of(settings), cipher=lambda: store.cipher)
     return Operations(Site(engine, store, settings, load=load, reload=reload))

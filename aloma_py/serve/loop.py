@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket as Socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
@@ -19,10 +19,16 @@ from aloma_py.errors import StoreError
 from aloma_py.models import Entry, Millis, Task, TaskState
 from aloma_py.operations import DAY, Operations
 from aloma_py.serve.control import control_socket
+from aloma_py.serve.firing import Firing
 from aloma_py.serve.house import House
-from aloma_py.serve.web.server import address_of, listen, serving
 from aloma_py.settings import Settings
+from aloma_py.store.rotation import check_key
 from aloma_py.store.sqlite import SQLiteStore
+from aloma_py.store.webhooks import KEEP_KEYS, Deliveries
+from aloma_py.store.workspaces import purge_deleted
+
+if TYPE_CHECKING:
+    from aloma_py.serve.web.whole import Web
 
 logger = logging.getLogger("aloma_py.serve")
 
@@ -79,37 +85,76 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     # From the beginning: a signal that comes while the store is being opened is not to be lost.
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         settings = what.settings
-        listener = None if settings.http == "off" else listen(settings.http)
+        listener = _listen(settings.http)
         store = SQLiteStore(settings.store)
         async with _unwrapped(), store, anyio.create_task_group() as group:
-            house = House(store, settings, group, config=what.config, watchers=[_log_ends])
-            served = await house.open(settings.workspace, what.sources, what.libraries)
+            web = _web_of(store, listener)
+            watchers = [_log_ends, *(web.watchers if web is not None else ())]
+            house = House(store, settings, group, config=what.config, watchers=watchers)
+            await check_key(store)
+            served = await house.open(settings.workspace, what.sources, what.libraries, empty=listener is not None)
             await house.open_all(but=settings.workspace)
             counts = await served.engine.store.counts()
             tune_memory()
             async with (
                 control_socket(store.path or settings.store, house.find) as socket,
-                _web(house, listener) as address,
+                _answering(house, web, listener) as address,
             ):
                 group.start_soon(_maintain, store, served.operations)
+                group.start_soon(Firing(store, house.find).run)
                 await house.begin()
                 waiting = sum(number for state, number in counts.items() if not state.ended)
                 steps = len(served.steps.steps)
                 ready(Ready(settings.workspace, store.path or settings.store, steps, waiting, socket, address))
+                await _tell_first_run(store, address)
                 await _until_stopped(signals, house, what.grace)
                 group.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def _web(house: House, listener: Socket | None) -> AsyncIterator[str | None]:
-    """Answer HTTP requests at ``listener`` while this is open; gives the address."""
+def _listen(address: str) -> Socket | None:
+    """The socket for HTTP; ``None`` for ``off``."""
+    if address == "off":
+        return None
+    from aloma_py.serve.web.server import listen
+
+    return listen(address)
+
+
+def _web_of(store: SQLiteStore, listener: Socket | None) -> Web | None:
     if listener is None:
+        return None
+    from aloma_py.serve.web.whole import Web  # here: whoever serves no HTTP need not load it
+
+    return Web(store)
+
+
+@asynccontextmanager
+async def _answering(house: House, web: Web | None, listener: Socket | None) -> AsyncIterator[str | None]:
+    """Answer HTTP requests at ``listener`` while this is open; gives the address."""
+    if web is None or listener is None:
         yield None
         return
-    from aloma_py.serve.web.whole import web_app  # here: whoever serves no HTTP need not load it
+    from aloma_py.serve.web.server import address_of, serving
 
-    async with serving(web_app(house), listener):
+    async with web.opened(house) as app, serving(app, listener):
         yield address_of(listener)
+
+
+async def _tell_first_run(store: SQLiteStore, address: str | None) -> None:
+    """Say how the first person comes in, where there is none yet."""
+    if address is None:
+        return
+    from aloma_py.serve.web.access import setup_token
+
+    token = await setup_token(store)
+    if token is not None:
+        logger.warning(
+            "nobody may use %s yet: `aloma-py key add NAME --role admin` makes an API key; or make yourself its "
+            "administrator: POST %s/api/v1/setup with the token %s",
+            address,
+            address,
+            token,
+        )
 
 
 async def _until_stopped(signals: AsyncIterator[signal.Signals], house: House, grace: Millis) -> None:
@@ -140,6 +185,8 @@ async def _until_stopped(signals: AsyncIterator[signal.Signals], house: House, g
 
 async def _maintain(store: SQLiteStore, operations: Operations) -> None:
     """Purge what is old and bring the search up to date, now and then."""
+    from aloma_py.serve.web.intake import purge_idempotency  # here: it brings the web framework with it
+
     settings = operations.settings
     while True:
         now = operations.engine.clock.now()
@@ -150,6 +197,9 @@ async def _maintain(store: SQLiteStore, operations: Operations) -> None:
             if gone:
                 parts = (f"{rows} row{'' if rows == 1 else 's'} of {table}" for table, rows in sorted(gone.items()))
                 logger.info("purged %s", ", ".join(parts))
+            await Deliveries(store).purge_keys(now - KEEP_KEYS)
+            await purge_idempotency(store, now)
+            await purge_deleted(store, now)
             await store.fill_search()
         except StoreError as error:
             logger.warning("maintenance was not possible: %s", error)

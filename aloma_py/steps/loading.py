@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import os
 import pkgutil
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,15 @@ from aloma_py.steps.decorator import Step
 from aloma_py.steps.define import define
 from aloma_py.steps.definition import Location, StepDefinition
 from aloma_py.steps.importing import Importer, forget, import_named
-from aloma_py.steps.javascript.define import SUFFIXES, ScriptFiles
+from aloma_py.steps.javascript.define import SUFFIXES, ScriptFiles, ScriptText
 from aloma_py.steps.javascript.files import JSStep
 from aloma_py.steps.libraries import Libraries, make_namespace
 from aloma_py.steps.sources import Sources
 
 AnyStep = Step[..., Any]
+
+_LOADING: Final = threading.RLock()
+"""Importing changes what the whole process has: one thread after the other. A module that loads steps may do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,13 @@ class StepSet:
         forget(self.packages)
 
 
-def load_steps(source: object, *, name: str | None = None, libraries: Mapping[str, object] | None = None) -> StepSet:
+def load_steps(
+    source: object,
+    *,
+    name: str | None = None,
+    libraries: Mapping[str, object] | None = None,
+    texts: Sequence[ScriptText] = (),
+) -> StepSet:
     """Load the steps of ``source``, all of them or none.
 
     ``source`` is a module, a dotted module name, a package (its modules too, sorted), a file (``.py``, or
@@ -61,11 +71,12 @@ def load_steps(source: object, *, name: str | None = None, libraries: Mapping[st
     imported already is not read again.
 
     ``libraries`` maps a namespace to a file, a folder, a module or its name; Python steps see what is Python in it,
-    JavaScript steps what is JavaScript. ``name`` is the workspace's,
-    for messages. Raises :class:`~aloma_py.errors.LoadError` with file, line and step for whatever cannot be loaded,
+    JavaScript steps what is JavaScript. ``texts`` are steps and libraries in JavaScript that are no files: they come
+    after those of the files, and may not have the name of one. ``name`` is the workspace's, for messages. Raises
+    :class:`~aloma_py.errors.LoadError` with file, line and step for whatever cannot be loaded,
     for two steps of one name, and where there is no step at all.
     """
-    with Importer() as importer:
+    with _LOADING, Importer() as importer:
         gathered = _gather(source, importer)
         scripts = ScriptFiles()
         spaces = {}
@@ -74,6 +85,7 @@ def load_steps(source: object, *, name: str | None = None, libraries: Mapping[st
             if modules:
                 spaces[space] = make_namespace(space, modules)
         found = list(_pick(gathered, scripts))
+        found += _add_texts(texts, libraries or {}, scripts)
         if not found:
             who = f"the workspace {name!r}" if name else "what was given"
             raise LoadError(f"{who} has no steps: no @step and no JavaScript step was found in {_shown(source)}")
@@ -88,10 +100,27 @@ def load_steps(source: object, *, name: str | None = None, libraries: Mapping[st
             define(step, sources=sources, libraries=shared) if isinstance(step, Step) else next(from_scripts)
             for step in found
         )
+        file_steps = steps[: len(steps) - len(scripts.texts)]
         files = set(scripts.files) | {
-            step.location.file for step in steps if step.location.file and Path(step.location.file).is_file()
+            step.location.file for step in file_steps if step.location.file and Path(step.location.file).is_file()
         }
         return StepSet(steps, shared, tuple(sorted(files | set(importer.texts))), importer.packages)
+
+
+def _add_texts(texts: Sequence[ScriptText], spaces: Mapping[str, object], scripts: ScriptFiles) -> list[JSStep]:
+    """The steps of the texts; their libraries are added too."""
+    found = []
+    for text in texts:
+        if text.kind == "library" and text.name in spaces:
+            raise LoadError(f"there is a library {text.name!r} of files already, {spaces[text.name]}", file=text.file)
+        try:
+            step = scripts.add_text(text)
+        except LoadError as error:
+            who = text.name if text.kind == "step" else None
+            raise error.at(file=text.file, step=who) from error.__cause__
+        if step is not None:
+            found.append(step)
+    return found
 
 
 def _gather(source: object, importer: Importer) -> list[Item]:

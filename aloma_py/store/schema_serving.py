@@ -160,4 +160,7 @@ CREATE TABLE idempotency (
     PRIMARY KEY (workspace, key)
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_at ON idempotency (at);
+
+-- Which keys the values of $stash are encrypted with; tasks without such values are not in it.
+CREATE INDEX task_stash_key ON task (substr(stash, 1, 8)) WHERE stash IS NOT NULL;
 """

@@ -20,7 +20,7 @@ from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Millis
 from aloma_py.store import connections, retention, search
 from aloma_py.store.lockfile import FileLock
-from aloma_py.store.stash import StashCipher, load_or_create_key
+from aloma_py.store.stash import StashCipher, load_keys
 from aloma_py.store.workspace import SQLiteWorkspaceStore
 from aloma_py.store.writer import GroupWriter, Write, translate
 
@@ -45,7 +45,7 @@ class SQLiteStore:
 
     ``path`` may be ``":memory:"``: the same tables and statements, no threads, gone when it is closed. ``key`` is the
     32 bytes that ``$stash`` values are encrypted with; ``None`` takes those of the environment or the file beside the
-    store (:func:`~aloma_py.store.stash.load_or_create_key`) when they are first needed. ``synchronous`` other than
+    store (:func:`~aloma_py.store.stash.load_keys`) when they are first needed. ``synchronous`` other than
     ``FULL`` gives up "accepted means on disk" at a power loss; it is there to measure what that costs.
 
     Opening it (``async with``) raises :class:`~aloma_py.errors.StoreBusy` where another process has it open, and
@@ -100,8 +100,18 @@ class SQLiteStore:
     def cipher(self) -> StashCipher:
         """Encrypts ``$stash`` values; makes the key file where there is no key yet. In memory the key is random."""
         if self._cipher is None:
-            self._cipher = StashCipher(self._key or load_or_create_key(self.path))
+            key, *before = [self._key] if self._key else load_keys(self.path)
+            self._cipher = StashCipher(key, before)
         return self._cipher
+
+    @property
+    def key_given(self) -> bool:
+        """Whether whoever made this object gave the key, so that no key file is looked at."""
+        return self._key is not None
+
+    def use_cipher(self, cipher: StashCipher) -> None:
+        """Encrypt with another key from now on. What was encrypted before must be among what it can read."""
+        self._cipher = cipher
 
     def workspace(self, name: str) -> SQLiteWorkspaceStore:
         return SQLiteWorkspaceStore(self, name)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import aloma_py
 from aloma_py.errors import AlomaError
 from aloma_py.serve.web.guard import Guard
+from aloma_py.serve.web.intake import Idempotency
 from aloma_py.serve.web.problems import problem, problem_of
 from aloma_py.serve.web.routes import Finder, operations_router
 
@@ -38,12 +39,13 @@ def make_app(
     *,
     home: str = "default",
     is_ready: Callable[[], str | None] = lambda: None,
+    idempotency: Idempotency | None = None,
     more: Iterable[APIRouter] = (),
 ) -> FastAPI:
     """The application. ``more`` are routers beside those of the operations, below the API's prefix.
 
     ``home`` is the workspace whose operations answer for the account. ``is_ready`` gives why the application cannot
-    take requests now, or ``None``.
+    take requests now, or ``None``. ``idempotency`` keeps the answers to requests that can be sent again.
     """
     app = FastAPI(
         title="aloma_py",
@@ -53,7 +55,7 @@ def make_app(
         redoc_url=None,
     )
     api = APIRouter(prefix=PREFIX)
-    api.include_router(operations_router(find, guard, home))
+    api.include_router(operations_router(find, guard, home, idempotency))
     for router in more:
         api.include_router(router)
     app.include_router(api)

@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, create_model
 from starlette.responses import Response
 
 from aloma_py import jsontext
-from aloma_py.operations import Operations
+from aloma_py.operations import Operations, Role
 from aloma_py.operations.operations import GROUPS
 from aloma_py.operations.registry import Operation, operations_of
+from aloma_py.serve.web.access import known_first
 from aloma_py.serve.web.guard import ACCOUNT, Guard
+from aloma_py.serve.web.intake import Idempotency
 
 Finder = Callable[[str], Operations]
 
@@ -32,40 +34,40 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def operations_router(find: Finder, guard: Guard, home: str) -> APIRouter:
+def operations_router(find: Finder, guard: Guard, home: str, idempotency: Idempotency | None = None) -> APIRouter:
     """The routes of all operations: of the account, and of each workspace below its address.
 
     ``home`` is the workspace whose operations are asked for what is of the account.
     """
-    router = APIRouter()
+    router = APIRouter(route_class=known_first(guard))
     for group in GROUPS:
         for facts in operations_of(group).values():
             if facts.route:
-                _add(router, find, guard, facts, getattr(group, facts.name), home)
+                endpoint = _endpoint(find, guard, facts, home, idempotency)
+                _add(router, endpoint, facts, getattr(group, facts.name))
     return router
 
 
-def _add(
-    router: APIRouter, find: Finder, guard: Guard, facts: Operation, method: Callable[..., Any], home: str
-) -> None:
+def _add(router: APIRouter, endpoint: Callable[..., Any], facts: Operation, method: Callable[..., Any]) -> None:
     verb, path = facts.route.split(" ", 1)
-    endpoint = _endpoint(find, guard, facts, home)
     endpoint.__signature__ = _signature(facts, verb, path, method)  # type: ignore[attr-defined]
     endpoint.__name__ = facts.name
     router.add_api_route(
-        path if facts.account else f"/workspaces/{{workspace}}{path}",
+        path if facts.account else f"/workspaces/{{workspace}}{path}".rstrip("/"),
         endpoint,
         methods=[verb],
         status_code=facts.status,
         operation_id=facts.name,
         summary=facts.about,
-        tags=[path.split("/")[1]],
+        tags=[path.split("/")[1] or "workspaces"],
         response_model=None,
         responses={"4XX": {"description": "what is wrong with the request, as application/problem+json"}},
     )
 
 
-def _endpoint(find: Finder, guard: Guard, facts: Operation, home: str) -> Callable[..., Awaitable[Response]]:
+def _endpoint(
+    find: Finder, guard: Guard, facts: Operation, home: str, idempotency: Idempotency | None
+) -> Callable[..., Awaitable[Response]]:
     async def endpoint(
         request: Request, workspace: str = home, body: _Closed | None = None, **arguments: Any
     ) -> Response:
@@ -73,8 +75,16 @@ def _endpoint(find: Finder, guard: Guard, facts: Operation, home: str) -> Callab
         if body is not None:
             arguments.update(body.model_dump(exclude_unset=True))
         given = {name: value for name, value in arguments.items() if value is not None}
-        answer = await find(workspace).call(facts.name, given, who)
-        return Response(jsontext.dumps(answer).encode("utf-8", "replace"), facts.status, media_type="application/json")
+        operations = find(workspace)
+
+        async def make() -> Response:
+            text = jsontext.dumps(await operations.call(facts.name, given, who)).encode("utf-8", "replace")
+            return Response(text, facts.status, media_type="application/json")
+
+        if facts.reading or idempotency is None:
+            return await make()
+        now, keep = operations.engine.clock.now(), facts.least < Role.DEVELOPER  # others may give a new secret
+        return await idempotency.answer(request, workspace, who.name, now, make, keep=keep)
 
     return endpoint
 

@@ -264,9 +264,16 @@ def test_a_lone_surrogate_is_printed_as_json(shell: Shell) -> None:
 
 
 HELP = {
-    (): ["run", "task", "step", "test", "serve", "db", "help"],
+    (): [
+        *("run", "test", "task", "step", "library", "workspace", "webhook", "schedule", "secret", "env", "create"),
+        *("build", "deploy", "serve", "user", "key", "audit", "auth", "logout", "db", "help"),
+    ],
     ("task",): ["new", "list", "show", "log", "why", "update", "stop", "resume", "clone", "delete"],
-    ("step",): ["list", "show", "check"],
+    ("step",): [
+        *("list", "show", "check", "add", "edit", "clone", "enable", "disable", "delete"),
+        *("versions", "pull", "sync"),
+    ],
+    ("library",): ["list", "show", "pull", "sync", "delete"],
     ("db",): ["info", "purge", "backup", "verify"],
 }
 

@@ -1,0 +1,240 @@
+"""Operations on who may use the account: people, keys, and the ledger of what they changed."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from aloma_py.errors import InputError, NotFoundError
+from aloma_py.models import Json, Millis
+from aloma_py.operations.passwords import new_token
+from aloma_py.operations.registry import caller, operation
+from aloma_py.operations.roles import Role, read_role
+from aloma_py.operations.sites import Site
+from aloma_py.run.handles import iso
+from aloma_py.settings import Settings
+from aloma_py.store.ledger import Ledger, Line
+from aloma_py.store.people import ACCOUNT, People, Person, Token
+
+INVITATION: Final[Millis] = 7 * 86_400_000
+"""How long an invitation holds."""
+
+NO_ROLE: Final = "none"
+"""Given instead of a role, it takes the role away."""
+
+KEY_PREFIX: Final = "alk"
+
+_EMAIL: Final = re.compile(r"[^\s@:<>\"'(),;\\]+@[^\s@:<>\"'(),;\\]+")
+
+
+class AccessOperations:
+    """What can be asked of the account's people and keys."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.people = People(site.store)
+        self.ledger = Ledger(site.store)
+
+    # People
+
+    @operation(Role.ADMIN, "GET /people", account=True, noted=False)
+    async def list_people(self) -> Json:
+        """The people, by email: ``[{id, email, name, state, role, workspaces, created_at, seen_at}]``."""
+        return [person_to_json(person) for person in self.people.all()]
+
+    @operation(Role.ADMIN, "POST /people", status=201, account=True)
+    async def invite_person(
+        self, email: str, name: str = "", role: str | None = None, workspaces: dict[str, str] | None = None
+    ) -> Json:
+        """Add a person: the person, and ``invitation``, which sets the password; it is not shown again."""
+        address, called = read_email(email), read_name(name or email.partition("@")[0])
+        given = await self._roles(role, workspaces or {})
+        roles = {place: word for place, word in given.items() if word is not None}
+        if not roles:
+            raise InputError(f"{address} is invited to nothing: give a role on the account or in a workspace")
+        token, hashed = new_token("ali")
+        until = self._now() + INVITATION
+        person = await self.people.invite(address, called, roles, hashed, caller.get().name, self._now(), until)
+        return {**person_to_json(person), "invitation": token, "invitation_until": iso(until)}
+
+    @operation(Role.ADMIN, "POST /people/{id}/invitation", status=201, account=True)
+    async def renew_invitation(self, id: str) -> Json:
+        """Give a new invitation to a person, with which a forgotten password is set; the one before ends."""
+        token, hashed = new_token("ali")
+        until = self._now() + INVITATION
+        person = await self.people.invite_again(id, hashed, caller.get().name, self._now(), until)
+        return {**person_to_json(person), "invitation": token, "invitation_until": iso(until)}
+
+    @operation(Role.ADMIN, "PATCH /people/{id}", account=True)
+    async def update_person(
+        self,
+        id: str,
+        name: str | None = None,
+        role: str | None = None,
+        workspaces: dict[str, str] | None = None,
+        disabled: bool | None = None,
+    ) -> Json:
+        """Change a person's name or roles, or disable them; roles that are not named stay, ``none`` takes one away."""
+        roles = await self._roles(role, workspaces or {})
+        called = read_name(name) if name is not None else None
+        return person_to_json(await self.people.update(id, self._now(), name=called, roles=roles, disabled=disabled))
+
+    @operation(Role.ADMIN, "DELETE /people/{id}", account=True)
+    async def remove_person(self, id: str) -> Json:
+        """Remove a person; ``keys`` are those they made that still hold."""
+        person, now = await self.people.remove(id), self._now()
+        left = [key for key in self.people.all_keys() if key.created_by == person.email and key.holds(now)]
+        return {"id": person.id, "email": person.email, "removed": True, "keys": [key.name for key in left]}
+
+    # Keys
+
+    @operation(Role.ADMIN, "GET /keys", account=True, noted=False)
+    async def list_keys(self) -> Json:
+        """The keys, newest first, without what they open with: ``[{id, name, state, role, workspace, …}]``."""
+        return [key_to_json(key, self._now()) for key in self.people.all_keys()]
+
+    @operation(Role.ADMIN, "POST /keys", status=201, account=True)
+    async def add_key(self, name: str, role: str, workspace: str | None = None, expires_at: str | None = None) -> Json:
+        """Make an API key, for one workspace or for all: what it is, and ``key``, which is not shown again."""
+        called, now = read_name(name), self._now()
+        until = read_time(expires_at, "expires_at") if expires_at is not None else None
+        if until is not None and until <= now:
+            raise InputError(f"expires_at is {expires_at!r}, which has passed")
+        if workspace is not None:
+            await self._check_workspace(workspace)
+        given = self._grant(role)
+        key, hashed = new_token(KEY_PREFIX)
+        place = ACCOUNT if workspace is None else workspace
+        made = await self.people.add_key(hashed, called, place, given, caller.get().name, now, until)
+        return {**key_to_json(made, now), "key": key}
+
+    @operation(Role.ADMIN, "DELETE /keys/{id}", account=True)
+    async def revoke_key(self, id: str) -> Json:
+        """End a key at once; it stays in the list."""
+        return key_to_json(await self.people.revoke_key(id, self._now()), self._now())
+
+    # The ledger
+
+    @operation(Role.ADMIN, "GET /audit", noted=False, on_tasks=True)
+    async def audit(self, limit: int = 100, before: int | None = None) -> Json:
+        """Who changed what in the workspace, newest first; ``before``: only lines before that ``no``."""
+        found = self.ledger.list(self.site.workspace, limit=_few(limit), before=before)
+        return [line_to_json(line) for line in found]
+
+    @operation(Role.ADMIN, "GET /audit", account=True, noted=False)
+    async def account_audit(self, limit: int = 100, before: int | None = None) -> Json:
+        """Who changed what in the account and in every workspace, newest first."""
+        return [line_to_json(line) for line in self.ledger.list(limit=_few(limit), before=before)]
+
+    # Helpers
+
+    def _now(self) -> Millis:
+        return self.site.engine.clock.now()
+
+    async def _roles(self, role: str | None, workspaces: Mapping[str, str]) -> dict[str, str | None]:
+        """The roles by place, checked; ``None`` where one is to be taken away."""
+        given = {**({ACCOUNT: role} if role is not None else {}), **workspaces}
+        if ACCOUNT in workspaces:
+            raise InputError("a workspace in workspaces has no name; the role on the account is given as role")
+        found: dict[str, str | None] = {}
+        for place, word in given.items():
+            if word.strip().lower() == NO_ROLE:
+                found[place] = None
+                continue
+            if place != ACCOUNT:
+                await self._check_workspace(place)
+            found[place] = self._grant(word)
+        return found
+
+    def _grant(self, word: str) -> str:
+        """The role that ``word`` means, where whoever asks may give it: nobody gives more than they have."""
+        role, own = read_role(word), caller.get().role
+        if role > own:
+            raise InputError(f"the role {role} is more than {caller.get().name} has ({own}), so it cannot be given")
+        return str(role)
+
+    async def _check_workspace(self, name: str) -> None:
+        known = {Settings.model_fields["workspace"].default, *await self.site.store.workspaces()}
+        if name not in known:
+            raise NotFoundError("workspace", name, known)
+
+
+def person_to_json(person: Person) -> dict[str, Json]:
+    state = "disabled" if person.disabled_at is not None else "active" if person.ready else "invited"
+    return {
+        "id": person.id,
+        "email": person.email,
+        "name": person.name,
+        "state": state,
+        "role": person.roles.get(ACCOUNT),
+        "workspaces": {place: role for place, role in person.roles.items() if place != ACCOUNT},
+        "created_at": iso(person.created_at),
+        "seen_at": _time(person.seen_at),
+    }
+
+
+def key_to_json(key: Token, now: Millis) -> dict[str, Json]:
+    """``workspace`` is ``None`` where the key is for the account."""
+    state = "active" if key.holds(now) else "revoked" if key.revoked_at is not None else "expired"
+    return {
+        "id": key.id,
+        "name": key.name,
+        "state": state,
+        "role": key.role,
+        "workspace": key.workspace or None,
+        "created_at": iso(key.created_at),
+        "created_by": key.created_by,
+        "expires_at": _time(key.expires_at),
+        "used_at": _time(key.used_at),
+    }
+
+
+def line_to_json(line: Line) -> dict[str, Json]:
+    """``workspace`` is ``None`` where the account was changed."""
+    return {
+        "no": line.no,
+        "at": iso(line.at),
+        "who": line.who,
+        "workspace": line.workspace or None,
+        "action": line.action,
+        "details": line.details,
+    }
+
+
+def read_email(text: str) -> str:
+    """The address in lower case, or :class:`~aloma_py.errors.InputError`."""
+    plain = text.strip().lower()
+    if len(plain) > 254 or not plain.isprintable() or not _EMAIL.fullmatch(plain):
+        raise InputError(f"{text[:300]!r} is no email address: NAME@HOST was expected")
+    return plain
+
+
+def read_name(text: str) -> str:
+    """A person's or key's name: one line of up to 100 characters."""
+    plain = text.strip()
+    if not plain or len(plain) > 100 or not plain.isprintable():
+        raise InputError(f"{text[:300]!r} is no name: one line of 1 to 100 characters was expected")
+    return plain
+
+
+def read_time(text: str, what: str) -> Millis:
+    """The time of ISO 8601 text, UTC where it names no zone; ``what`` names the place in the message."""
+    try:
+        moment = datetime.datetime.fromisoformat(text.strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.UTC)
+        return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise InputError(f"{what} is {text[:100]!r}; a time such as 2027-01-31T12:00:00Z was expected") from None
+
+
+def _time(at: Millis | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def _few(limit: int) -> int:
+    if not 1 <= limit <= 1000:
+        raise InputError(f"limit is {limit}; 1 to 1,000 was expected")
+    return limit

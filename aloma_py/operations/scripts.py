@@ -1,0 +1,317 @@
+"""Operations on steps and libraries whose texts are kept in the store; those of files are read-only here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from aloma_py.errors import AlomaError, InputError, LoadError, NotFoundError, StateError, StoreError
+from aloma_py.models import Json
+from aloma_py.operations.registry import caller, operation
+from aloma_py.operations.roles import Role
+from aloma_py.operations.scripttexts import (
+    check_script,
+    compose,
+    file_libraries,
+    functions_of,
+    is_disabled,
+    load_texts,
+    read_kind,
+    script_facts,
+    version_facts,
+)
+from aloma_py.operations.sites import Site
+from aloma_py.steps.javascript.define import Kind
+from aloma_py.store.scripts import Put, Remove, Script, ScriptShelf, changed, check_version
+
+
+class ScriptOperations:
+    """What can be asked of stored scripts.
+
+    Each change is tried on the whole workspace before it is written: what cannot be loaded is refused, and nothing is
+    stored then. ``version``, where it is given, is the version that the change was made on.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._shelf = ScriptShelf(site.store, site.workspace)
+        self._changing = anyio.Lock()
+
+    # ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @operation(Role.DEVELOPER, "POST /steps", status=201, hidden=("text", "condition", "content"))
+    async def add_step(
+        self,
+        name: str,
+        text: str | None = None,
+        condition: str | dict[str, Json] | None = None,
+        content: str | None = None,
+        description: str | None = None,
+        enabled: bool = True,
+        suffix: str = ".js",
+    ) -> Json:
+        """Store a new step: its whole text, or a condition and a body; see :func:`compose`."""
+        made = compose(name, text, condition, content, needed=True)
+        await self._refuse_file_step(name)
+        change = Put("step", name, made, suffix, enabled, description, new=True)
+        return await self._changed(change)
+
+    @operation(Role.DEVELOPER, "PATCH /steps/{name:path}", hidden=("text", "condition", "content"))
+    async def update_step(
+        self,
+        name: str,
+        text: str | None = None,
+        condition: str | dict[str, Json] | None = None,
+        content: str | None = None,
+        description: str | None = None,
+        enabled: bool | None = None,
+        new_name: str | None = None,
+        suffix: str | None = None,
+        version: str | None = None,
+    ) -> Json:
+        """Change a stored step; what is not given stays."""
+        old = await self._stored_step(name)
+        made = compose(name, text, condition, content)
+        if enabled and is_disabled(old, made):
+            raise StateError(f"the text of the step {name!r} says that it is disabled: change the text")
+        was = name if new_name is not None else None
+        change = Put("step", new_name or name, made, suffix, enabled, description, was, version)
+        return await self._changed(change)
+
+    @operation(Role.DEVELOPER, "DELETE /steps/{name:path}")
+    async def delete_step(self, name: str, version: str | None = None) -> Json:
+        """Delete a stored step; its versions are kept."""
+        await self._stored_step(name)
+        await self._change([Remove("step", name, version)])
+        return {"name": name, "deleted": True}
+
+    @operation(Role.DEVELOPER, "POST /steps/{name:path}/clone", status=201)
+    async def clone_step(self, name: str, new_name: str, enabled: bool = True) -> Json:
+        """Store a copy of a stored step, or of a JavaScript file's, under another name."""
+        old = self._shelf.find("step", name)
+        if old is not None:
+            text, suffix, description = old.text, old.suffix, old.description
+        else:
+            step = (await self.site.table()).named(name)
+            if step.language != "javascript":
+                raise StateError(f"the step {name!r} is Python, from {step.location}: only JavaScript can be stored")
+            text, suffix, description = step.source, _suffix_of(step.location.file), None
+        await self._refuse_file_step(new_name)
+        return await self._changed(Put("step", new_name, text, suffix, enabled, description, new=True))
+
+    @operation(Role.VIEWER, "GET /steps/{name:path}/versions")
+    async def step_versions(self, name: str) -> Json:
+        """Every text that the step has had in the store, the newest first; also of one that was deleted."""
+        return await self._versions("step", name)
+
+    @operation(Role.VIEWER, "GET /steps/{name:path}/versions/{version}")
+    async def show_step_version(self, name: str, version: str) -> Json:
+        """One of them with its text; runs name the version of their step."""
+        return await self._show_version("step", name, version)
+
+    # ── libraries ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    @operation(Role.VIEWER, "GET /libraries")
+    async def list_libraries(self) -> Json:
+        """The libraries of files and the stored ones, with their functions and what is said of these."""
+        stored: list[Json] = [self._library(one) for one in await self._shelf.all("library")]
+        return [*file_libraries(await self.site.engine.store.facts()), *stored]
+
+    @operation(Role.VIEWER, "GET /libraries/{name}")
+    async def show_library(self, name: str) -> Json:
+        """A library; a stored one with its text."""
+        found = self._shelf.find("library", name)
+        if found is not None:
+            return {**self._library(found), "text": found.text}
+        libraries = file_libraries(await self.site.engine.store.facts())
+        for one in libraries:
+            if one["name"] == name:
+                return one
+        raise NotFoundError("library", name, [*(one["name"] for one in libraries), *self._shelf.names("library")])
+
+    @operation(Role.DEVELOPER, "POST /libraries", status=201, hidden=("text",))
+    async def add_library(self, name: str, text: str, description: str | None = None, suffix: str = ".js") -> Json:
+        """Store a new library: step code calls its exported functions as lib.NAME.function()."""
+        await self._refuse_file_library(name)
+        return await self._changed(Put("library", name, text, suffix, description=description, new=True))
+
+    @operation(Role.DEVELOPER, "PATCH /libraries/{name}", hidden=("text",))
+    async def update_library(
+        self,
+        name: str,
+        text: str | None = None,
+        description: str | None = None,
+        suffix: str | None = None,
+        version: str | None = None,
+    ) -> Json:
+        """Change a stored library; what is not given stays."""
+        await self._stored_library(name)
+        return await self._changed(Put("library", name, text, suffix, None, description, None, version))
+
+    @operation(Role.DEVELOPER, "DELETE /libraries/{name}")
+    async def delete_library(self, name: str, version: str | None = None) -> Json:
+        """Delete a stored library; its versions are kept."""
+        await self._stored_library(name)
+        await self._change([Remove("library", name, version)])
+        return {"name": name, "deleted": True}
+
+    @operation(Role.VIEWER, "GET /libraries/{name}/versions")
+    async def library_versions(self, name: str) -> Json:
+        """Every text that the library has had in the store, the newest first."""
+        return await self._versions("library", name)
+
+    @operation(Role.VIEWER, "GET /libraries/{name}/versions/{version}")
+    async def show_library_version(self, name: str, version: str) -> Json:
+        """One of them with its text."""
+        return await self._show_version("library", name, version)
+
+    # ── many at once ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @operation(Role.VIEWER, "GET /scripts")
+    async def list_scripts(self, kind: str = "step", name: str | None = None, texts: bool = False) -> Json:
+        """The stored steps (or libraries) in the order of creation; with their ``texts`` if asked."""
+        word = read_kind(kind)
+        found = await self._shelf.all(word) if name is None else [self._shelf.get(word, name)]
+        return [script_facts(one, text=texts) for one in found]
+
+    @operation(Role.DEVELOPER, "PUT /scripts", hidden=("scripts",))
+    async def sync_scripts(
+        self,
+        scripts: list[dict[str, str]],
+        kind: str = "step",
+        only: str | None = None,
+        prune: bool = False,
+        dry_run: bool = False,
+    ) -> Json:
+        """Make the stored scripts those that are given, all or none: ``[{name, text, suffix?}, …]``.
+
+        Gives ``{added, changed, unchanged, deleted, left, applied}``, lists of names. What is stored and not given is
+        ``left``, and with ``prune`` deleted; ``only`` says that this name alone is meant. With ``dry_run`` nothing is
+        changed, but what cannot be loaded is told.
+        """
+        word = read_kind(kind)
+        stored = {one.name: one for one in await self._shelf.all(word)}
+        plan: dict[str, Any] = {"added": [], "changed": [], "unchanged": [], "deleted": [], "left": []}
+        changes: list[Put | Remove] = []
+        given = _read_scripts(scripts)
+        for name, (text, suffix) in given.items():
+            old = stored.get(name)
+            same = old is not None and (old.text, old.suffix) == (text, suffix)
+            plan["unchanged" if same else "changed" if old else "added"].append(name)
+            if not same:
+                changes.append(Put(word, name, text, suffix, expected=old.version if old else None, new=old is None))
+        missing = [name for name in stored if name not in given and only in (None, name)]
+        plan["deleted" if prune else "left"] = missing
+        changes += [Remove(word, name, stored[name].version) for name in missing if prune]
+        if changes:
+            await self._change(changes, dry_run=dry_run)
+        return {**plan, "applied": not dry_run}
+
+    # ── how ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _changed(self, change: Put) -> Json:
+        await self._change([change])
+        return script_facts(self._shelf.get(change.kind, change.name))
+
+    async def _change(self, changes: Sequence[Put | Remove], *, dry_run: bool = False) -> None:
+        """Try the changes on the whole workspace, write them, and bring them into the engine."""
+        for change in changes:
+            if isinstance(change, Put):
+                check_script(change)
+        async with self._changing:
+            scripts = await self._shelf.all()
+            known = {(one.kind, one.name): one for one in scripts}
+            for change in changes:
+                old = known.get((change.kind, (change.was if isinstance(change, Put) else None) or change.name))
+                if old is not None:
+                    check_version(old.kind, old.name, old.version, change.expected)
+                if isinstance(change, Put) and (change.new or change.was not in (None, change.name)):
+                    _refuse_taken(known, change)
+            facts = await self.site.engine.store.facts()
+            await anyio.to_thread.run_sync(partial(load_texts, facts, self.site.workspace, changed(scripts, changes)))
+            if dry_run:
+                return
+            await self._shelf.apply(changes, by=caller.get().name, at=self.site.engine.clock.now())
+            if self.site.reload is not None:
+                try:
+                    await self.site.reload()
+                except AlomaError as error:
+                    raise StoreError(f"it is stored, but the workspace goes on as it was: {error}") from error
+
+    async def _stored_step(self, name: str) -> Script:
+        """The stored step, or an error that says that it is a file's."""
+        found = self._shelf.find("step", name)
+        if found is None:
+            await self._refuse_file_step(name)
+            raise NotFoundError("step", name, await self._step_names())
+        return found
+
+    async def _refuse_file_step(self, name: str) -> None:
+        if self._shelf.find("step", name) is None and name in await self._step_names():
+            place = (await self.site.table()).named(name).location
+            raise StateError(f"the step {name!r} is from the file {place}: it can be changed there only")
+
+    async def _step_names(self) -> list[str]:
+        """Of files and stored; where the workspace cannot be loaded as it is, those that are stored."""
+        stored = self._shelf.names("step")
+        try:
+            return [*(step.name for step in (await self.site.table()).all), *stored]
+        except InputError:
+            return stored
+
+    async def _stored_library(self, name: str) -> Script:
+        await self._refuse_file_library(name)
+        found = self._shelf.find("library", name)
+        if found is None:
+            raise NotFoundError("library", name, self._shelf.names("library"))
+        return found
+
+    async def _refuse_file_library(self, name: str) -> None:
+        place = ((await self.site.engine.store.facts()).get("libraries") or {}).get(name)
+        if place is not None:
+            raise StateError(f"the library {name!r} is from {place}: it can be changed there only")
+
+    def _library(self, script: Script) -> dict[str, Any]:
+        return {**script_facts(script), "functions": functions_of(script.text, script.name + script.suffix)}
+
+    async def _versions(self, kind: Kind, name: str) -> Json:
+        found = await self._shelf.versions(kind, name)
+        if not found:
+            if kind == "step":
+                await self._refuse_file_step(name)
+            raise NotFoundError(f"stored {kind}", name, self._shelf.names(kind))
+        return [version_facts(one) for one in found]
+
+    async def _show_version(self, kind: Kind, name: str, version: str) -> Json:
+        found = [one for one in await self._shelf.versions(kind, name) if one.text is not None]
+        for one in found:
+            if one.version == version:
+                return {"name": name, **version_facts(one), "text": one.text}
+        raise NotFoundError(f"version of the {kind} {name!r}", version, [one.version for one in found])
+
+
+def _refuse_taken(known: dict[tuple[Kind, str], Script], change: Put) -> None:
+    if (change.kind, change.name) in known:
+        raise StateError(f"there is a stored {change.kind} {change.name!r} already; each needs a name of its own")
+
+
+def _suffix_of(file: str | None) -> str:
+    return f".{(file or 'x.js').rpartition('.')[2]}"
+
+
+def _read_scripts(scripts: Sequence[dict[str, str]]) -> dict[str, tuple[str, str]]:
+    """``{name: (text, suffix)}`` of what was given."""
+    found: dict[str, tuple[str, str]] = {}
+    for at, one in enumerate(scripts):
+        if not isinstance(one, dict) or not {"name", "text"} <= one.keys() <= {"name", "text", "suffix"}:
+            raise InputError(f"scripts.{at}: an object with name, text and, if wanted, suffix was expected")
+        if not all(isinstance(value, str) for value in one.values()):
+            raise InputError(f"scripts.{at}: name, text and suffix must be texts")
+        if one["name"] in found:
+            raise LoadError(f"two texts are called {one['name']!r}; each needs a name of its own")
+        found[one["name"]] = (one["text"], one.get("suffix", ".js"))
+    return found
