@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     store: Path = Field(Path("aloma.db"), description="the SQLite file; its lock, key and socket lie beside it")
     workspace: str = Field("default", description="the workspace that commands mean")
     http: str = Field("127.0.0.1:8765", description="where `serve` listens for HTTP, HOST:PORT; `off`: nowhere")
+    proxies: str = Field("", description="addresses of proxies whose X-Forwarded-For is believed, with commas")
     url: str = Field("", description="a server elsewhere, https://HOST, that commands talk to instead of a local store")
     key: str = Field("", repr=False, description="the API key for it")
     keep_tasks_days: float = Field(30, gt=0, description="how long ended tasks are kept")

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -62,6 +62,8 @@ class Link:
         self.runs: dict[int, Listener] = {}
         self._stream = stream
         self._isolates: dict[str, int] = {}
+        self._busy: Counter[int] = Counter()  # runs in each isolate
+        self._numbers = 0
         self._loaded: set[tuple[int, str]] = set()
         self._setups: dict[int, Any] = {}
         self._outgoing: list[bytes] = []
@@ -97,16 +99,38 @@ class Link:
         """The number of the workspace's isolate in this worker."""
         number = self._isolates.get(workspace)
         if number is None:
-            number = self._isolates[workspace] = len(self._isolates) + 1
+            self._close_others(workspace)
+            self._numbers += 1
+            number = self._isolates[workspace] = self._numbers
             self._posted[number] = deque()
             self._handled[number] = 0
             self._control({"open": number, "hold": hold, "memory": memory})
         return number
 
+    def _close_others(self, workspace: str) -> None:
+        """Close what is left of the workspace with other libraries than now, unless a run is still in it."""
+        name, _, _ = workspace.rpartition("#")
+        for other, number in list(self._isolates.items()):
+            if name and other.rpartition("#")[0] == name and not self._busy[number]:
+                del self._isolates[other], self._posted[number], self._handled[number]
+                self._setups.pop(number, None)
+                self._loaded = {mark for mark in self._loaded if mark[0] != number}
+                self._flush(number)
+                self._control({"close": number})
+
+    def enter(self, isolate: int, run: int, listener: Listener) -> None:
+        """From now on, ``listener`` hears what the isolate says about the run."""
+        self.runs[run] = listener
+        self._busy[isolate] += 1
+
+    def leave(self, isolate: int, run: int) -> None:
+        self.runs.pop(run, None)
+        self._busy[isolate] -= 1
+
     def load(self, isolate: int, programs: Iterable[Program]) -> None:
         """Have the isolate know these programs."""
         for program in programs:
-            mark = (isolate, f"{program.kind} {program.key} {program.file}")
+            mark = (isolate, f"{program.kind} {program.key} {program.file} {hash(program.text)}")
             if mark not in self._loaded:
                 self._loaded.add(mark)
                 self._flush(isolate)
@@ -193,7 +217,9 @@ class Link:
         kind = message[0]
         if kind == "seen":
             self._explained = False
-            posted = self._posted[isolate]
+            posted = self._posted.get(isolate)
+            if posted is None:
+                return  # it was closed meanwhile
             while self._handled[isolate] < message[1] and posted:
                 posted.popleft()
                 self._handled[isolate] += 1

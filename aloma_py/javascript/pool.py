@@ -137,12 +137,13 @@ class Pool:
         spec = await job.spec(again)
         run = self._enter(link)
         isolate = self._prepare(link, job.surroundings, job.program)
-        dialogue = link.runs[run] = Dialogue(link, isolate, run, job, self._tasks())
+        dialogue = Dialogue(link, isolate, run, job, self._tasks())
+        link.enter(isolate, run, dialogue)
         try:
             link.post(isolate, run, f'["start",{run},{spec}]')
             return await dialogue.end()
         finally:
-            link.runs.pop(run, None)
+            link.leave(isolate, run)
 
     async def judge(
         self, around: Surroundings, program: Program, data: str, questions: Sequence[str]
@@ -164,13 +165,14 @@ class Pool:
 
     async def _ask(self, link: Link, around: Surroundings, program: Program, asked: str) -> Message:
         number = self._enter(link)
-        verdict = link.runs[number] = _Verdict()
+        isolate = self._prepare(link, around, program)
+        verdict = _Verdict()
+        link.enter(isolate, number, verdict)
         try:
-            isolate = self._prepare(link, around, program)
             link.post(isolate, number, f'["judge",{number},{jsontext.dumps(program.key)},{asked}]')
             return await verdict.message()
         finally:
-            link.runs.pop(number, None)
+            link.leave(isolate, number)
 
 
 class _Verdict:

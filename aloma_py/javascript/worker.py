@@ -48,7 +48,7 @@ class Worker:
             case {"open": number, "hold": hold, "memory": memory}:
                 self._isolates[number] = Isolate(number, self._emit, hold, memory)
             case {"close": number}:
-                await self._isolates.pop(number).close()
+                await self._isolates.pop(number).close()  # no run is in it
             case {"load": number, **item}:
                 self._isolates[number].put("load", item)
 

@@ -55,22 +55,33 @@ def operation(
     hidden: tuple[str, ...] = (),
     on_tasks: bool = False,
     account: bool = False,
+    reading: bool | None = None,
 ) -> Callable[[F], F]:
     """Mark a method as an operation that callers with the role ``least`` may ask for.
 
-    What viewers may ask for changes nothing. Of the rest, what developers or admins may ask for is written into the
-    ledger, unless ``noted`` says otherwise; of the arguments ``hidden`` only that they were given. ``route`` is its
-    method and place in the HTTP API: what stands in braces and, for GET and DELETE, all other arguments are in the
-    address; else they are members of the body. ``status`` is that of a good answer.
+    What viewers may ask for changes nothing, nor does what is ``reading``. Of the rest, what developers or admins may
+    ask for is written into the ledger, unless ``noted`` says otherwise; of the arguments ``hidden`` only that they
+    were given. ``route`` is its method and place in the HTTP API: what stands in braces and, for GET and DELETE, all
+    other arguments are in the address; else they are members of the body. ``status`` is that of a good answer. What is
+    ``account`` is about the account, and needs the role there.
     """
 
     def mark(method: F) -> F:
-        reading = least is Role.VIEWER
+        changes_nothing = least is Role.VIEWER if reading is None else reading
         written = least >= Role.DEVELOPER if noted is None else noted
         name = method.__name__
         about = (method.__doc__ or name).strip().splitlines()[0]
         facts = Operation(
-            name, least, reading, written and not reading, frozenset(hidden), on_tasks, route, status, about, account
+            name,
+            least,
+            changes_nothing,
+            written and not changes_nothing,
+            frozenset(hidden),
+            on_tasks,
+            route,
+            status,
+            about,
+            account,
         )
         setattr(method, _MARK, facts)
         return method

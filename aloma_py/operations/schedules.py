@@ -70,21 +70,8 @@ class ScheduleOperations:
     ) -> Json:
         """Make a schedule: a task named ``task`` with ``data`` and ``tags`` whenever ``cron`` or ``every`` comes."""
         now = self.site.engine.clock.now()
-        given = {
-            "cron": cron,
-            "every": every,
-            "zone": zone,
-            "dst": dst,
-            "missed": missed,
-            "overlap": overlap,
-            "start": start,
-            "end": end,
-            "data": data,
-            "task": task,
-            "tags": tags,
-        }
-        if anchor is not None:
-            given["anchor"] = anchor
+        given = _given(cron=cron, every=every, zone=zone, dst=dst, missed=missed, overlap=overlap, start=start, end=end,
+                       anchor=anchor, data=data, task=task, tags=tags)  # fmt: skip
         schedule = read_schedule(given, now, limits=self.site.engine.limits)
         made = Stored(
             f"schedule-{secrets.token_hex(8)}",
@@ -123,23 +110,10 @@ class ScheduleOperations:
         """Change what is given of a schedule; an empty text takes ``start``, ``end``, ``anchor`` or ``task`` away."""
         before = self.kept.get(name)
         now = self.site.engine.clock.now()
-        given = {
-            "cron": cron,
-            "every": every,
-            "zone": zone,
-            "dst": dst,
-            "missed": missed,
-            "overlap": overlap,
-            "start": start,
-            "end": end,
-            "anchor": anchor,
-            "data": data,
-            "task": task,
-            "tags": tags,
-        }
-        told = {key: value for key, value in given.items() if value is not None}
+        given = _given(cron=cron, every=every, zone=zone, dst=dst, missed=missed, overlap=overlap, start=start, end=end,
+                       anchor=anchor, data=data, task=task, tags=tags)  # fmt: skip
         old = before.schedule
-        schedule = read_schedule(told, now, old, self.site.engine.limits)
+        schedule = read_schedule(given, now, old, self.site.engine.limits)
         works = before.enabled if enabled is None else enabled
         next_at = before.next_at
         if not works:
@@ -203,9 +177,14 @@ class ScheduleOperations:
         return {**_full(made), "served": self.site.advancing}
 
 
+def _given(**arguments: Any) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
 def preview(now: Millis, count: int = 10, **given: Any) -> list[Json]:
     """The next times of what :func:`~aloma_py.intake.schedules.read_schedule` reads."""
-    return coming(read_schedule(given, now), now, count)
+    return coming(read_schedule(_given(**given), now), now, count)
 
 
 def coming(schedule: Schedule, after: Millis, count: int) -> list[Json]:

@@ -22,7 +22,7 @@ class StoreOperations:
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    @operation(Role.VIEWER)
+    @operation(Role.VIEWER, "GET /store", account=True)
     async def info(self) -> Json:
         """What is in the store; sizes in bytes."""
         from aloma_py.store import admin
@@ -31,7 +31,7 @@ class StoreOperations:
         facts = await self.site.engine.store.facts()
         return {**found, "path": str(found["path"]), "workspace": self.site.workspace, "facts": facts}
 
-    @operation(Role.ADMIN)
+    @operation(Role.ADMIN, "POST /store/purge", account=True)
     async def purge(self, keep_tasks_days: float | None = None, keep_logs_days: float | None = None) -> Json:
         """Remove what ended longer ago than is to be kept; gives how many rows went, by table."""
         settings, now = self.site.settings, self.site.engine.clock.now()
@@ -39,7 +39,7 @@ class StoreOperations:
         logs = settings.keep_logs_days if keep_logs_days is None else keep_logs_days
         return await self.site.store.purge(now - round(tasks * DAY), now - round(logs * DAY))
 
-    @operation(Role.VIEWER)
+    @operation(Role.ADMIN, account=True, reading=True)
     async def backup(self, target: str) -> Json:
         """Copy the store to the new file ``target``; ``{path, bytes, key_fingerprint}``."""
         from aloma_py.store import admin
@@ -47,7 +47,7 @@ class StoreOperations:
         made = asdict(await anyio.to_thread.run_sync(admin.backup, self.site.place(), target))
         return {**made, "path": str(made["path"])}
 
-    @operation(Role.VIEWER)
+    @operation(Role.ADMIN, "POST /store/verify", account=True, reading=True)
     async def verify(self) -> Json:
         """Read everything in the store: ``{sound, tasks, entries, problems}``."""
         from aloma_py.store import admin

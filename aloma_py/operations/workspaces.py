@@ -240,7 +240,8 @@ class WorkspaceOperations:
             ]  # fmt: skip
 
         registry = self.site.engine.runner.services.broker.connectors
-        connectors = sorted(connector.namespace for connector in registry)
+        installed = (one for one in registry if not type(one).__module__.startswith("aloma_py."))  # not the built-in
+        connectors = sorted(one.namespace for one in installed)
         return {
             "secrets_unused": unused(found["secrets"]),
             "variables_unused": unused(found["variables"]),

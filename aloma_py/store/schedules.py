@@ -161,14 +161,17 @@ class ScheduleStore:
         await self._write(insert)
 
     async def change(self, before: Stored, after: Stored) -> None:
-        """Put ``after`` in the place of ``before``; refused where somebody else changed it in between."""
+        """Put ``after`` in the place of ``before``; refused where somebody else changed it in between.
+
+        It may have fired in between: its next time stays as it is, where ``after`` has no other.
+        """
 
         def update(connection: sqlite3.Connection) -> None:
             if after.name != before.name:
                 self._check_free(connection, after.name)
-            new = (after.name, after.enabled, after.options, after.next_at)
+            new = (after.name, after.enabled, after.options, after.next_at == before.next_at, after.next_at)
             changed = connection.execute(
-                "UPDATE schedule SET name = ?, enabled = ?, options = ?, next_at = ? "
+                "UPDATE schedule SET name = ?, enabled = ?, options = ?, next_at = iif(?, next_at, ?) "
                 "WHERE id = ? AND workspace = ? AND options = ? AND enabled = ? AND name = ?",
                 (*new, before.id, self.workspace, before.options, before.enabled, before.name),
             ).rowcount

@@ -14,6 +14,7 @@ from aloma_py.errors import NotFoundError
 from aloma_py.operations import ALL, Operations, Role
 from aloma_py.serve import wire
 from aloma_py.serve.web.guard import ACCOUNT, Guard
+from aloma_py.serve.web.problems import AccessError
 from aloma_py.serve.web.routes import Finder
 
 
@@ -34,6 +35,8 @@ def calls_router(find: Finder, guard: Guard) -> APIRouter:
             identity.caller(workspace, Role.VIEWER)
             raise NotFoundError("operation", name, ALL)
         who = identity.caller(ACCOUNT if found.account else workspace, found.least)
+        if not found.route:  # it writes files where the server is
+            raise AccessError(403, f"{name} can be asked for on the server's own machine only")
         answer = await find(workspace).call(name, arguments, who)
         return Response(_text(answer), media_type="application/json")
 

@@ -36,8 +36,9 @@ from aloma_py.jsontext import dumps, loads
 from aloma_py.models import Json, Limits, Millis, Task
 from aloma_py.operations import Operations
 from aloma_py.operations.webhooks import via_of
-from aloma_py.serve.web.inbox import Finder, Inbox
+from aloma_py.serve.web.inbox import Inbox
 from aloma_py.serve.web.problems import RETRY_AFTER, status_of
+from aloma_py.serve.web.routes import Finder
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.webhooks import Deliveries, open_secret
 from aloma_py.store.workspaces import check_open

@@ -139,11 +139,17 @@ class Channel:
 class Listener:
     """Where one client is in a channel: ``place`` is the id of the next event that it is sent."""
 
-    __slots__ = ("channel", "kinds", "news", "place", "task")
+    __slots__ = ("channel", "kinds", "news", "place", "silent", "task")
 
     def __init__(self, channel: Channel, place: int, kinds: Collection[str], task: str | None) -> None:
         self.channel, self.place, self.kinds, self.task = channel, place, kinds, task
         self.news = anyio.Event()
+        self.silent = False  # nothing was sent for a while
+
+    def rest(self) -> None:
+        """Say that nothing was sent for a while."""
+        self.silent = True
+        self.news.set()
 
     @property
     def lost(self) -> bool:
@@ -244,16 +250,22 @@ class EventStream(Response):
 
     async def _next(self) -> bytes:
         """What to send next; a comment where nothing happens, and nothing where the stream is to end."""
-        listener = self._listener
+        listener, loop = self._listener, asyncio.get_running_loop()
         while not (self._events.closed or listener.lost):
             text = listener.take()
             if text:
+                listener.silent = False
                 return text
-            listener.news = anyio.Event()
-            with anyio.move_on_after(self._events.keep_alive * random.uniform(0.8, 1)) as scope:
-                await listener.news.wait()
-            if scope.cancelled_caught:
+            if listener.silent:
+                listener.silent = False
                 return b": alive\n\n"
+            listener.news = anyio.Event()
+            # A timer that wakes it: to be cancelled and to catch that would cost several times as much.
+            timer = loop.call_later(self._events.keep_alive * random.uniform(0.8, 1), listener.rest)
+            try:
+                await listener.news.wait()
+            finally:
+                timer.cancel()
         return b""
 
     def _greeting(self) -> bytes:
@@ -283,7 +295,6 @@ def events_router(find: Finder, guard: Guard, events: Events) -> APIRouter:
         operation_id="follow_events",
         summary="What happens in the workspace, as it happens.",
         tags=["events"],
-        response_class=EventStream,
         response_model=None,
         responses={200: {"content": {"text/event-stream": {}}, "description": "events: task, run, log, reset"}},
     )

@@ -14,12 +14,10 @@ from aloma_py.delivery import answer_of
 from aloma_py.engine import Engine
 from aloma_py.models import Entry, Json, Millis, Task
 from aloma_py.operations import Operations
+from aloma_py.serve.web.routes import Finder
 from aloma_py.store.webhooks import Arrival, Deliveries
 
 logger = logging.getLogger("aloma_py.serve")
-
-Finder = Callable[[str], Operations]
-"""Gives the operations on a workspace, served or not."""
 
 Ended = asyncio.Future[Task]
 Waiting = tuple[Arrival, asyncio.Future[None]]

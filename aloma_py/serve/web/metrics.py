@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
+import anyio
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -29,7 +30,10 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 NO_ROUTE: Final = "(none)"
 
 _TASKS: Final = "SELECT workspace, state, count(*) FROM task GROUP BY workspace, state"
-_CALLS: Final = "SELECT workspace, sum(calls) FROM usage GROUP BY workspace"
+_CALLS: Final = """
+SELECT task.workspace, count(*) FROM call JOIN task ON task.id = call.task WHERE call.no > ? GROUP BY task.workspace
+"""
+_LAST_CALL: Final = "SELECT coalesce(max(no), 0) FROM call"
 _WEBHOOKS: Final = "SELECT workspace, name, accepted FROM webhook"
 
 Rows = list[tuple[Any, ...]]
@@ -51,9 +55,15 @@ class Metrics:
         self._store = store
         self._workers = workers
         self._asked = _Asked()
+        self._last_call: int | None = None  # calls up to this number have been counted
+        self._asking = anyio.Lock()
         self.registry = CollectorRegistry(auto_describe=False)
         self._runs = Counter(
             "aloma_runs", "Runs of steps, by how they ended: ok, failed, retry.", ["workspace", "step", "outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._calls = Counter(
+            "aloma_calls", "Connector calls that were recorded, since somebody first asked.", ["workspace"],
             registry=self.registry,
         )  # fmt: skip
         self._seconds = Histogram(
@@ -82,13 +92,21 @@ class Metrics:
 
     async def text(self) -> bytes:
         """All numbers as Prometheus reads them; the store is asked now."""
-        self._asked.found = await self._store.read(_ask)
-        return generate_latest(self.registry)
+        async with self._asking:  # one after the other, so that no call is counted twice
+            found = await self._store.read(self._ask)
+            for workspace, number in found["calls"]:
+                self._calls.labels(workspace).inc(number)
+            self._asked.found = found
+            return generate_latest(self.registry)
 
-
-def _ask(connection: sqlite3.Connection) -> dict[str, Rows]:
-    return {name: connection.execute(sql).fetchall()
-            for name, sql in (("tasks", _TASKS), ("calls", _CALLS), ("webhooks", _WEBHOOKS))}  # fmt: skip
+    def _ask(self, connection: sqlite3.Connection) -> dict[str, Rows]:
+        last = int(connection.execute(_LAST_CALL).fetchone()[0])
+        before, self._last_call = last if self._last_call is None else self._last_call, last
+        return {
+            "tasks": connection.execute(_TASKS).fetchall(),
+            "calls": connection.execute(_CALLS, (before,)).fetchall(),
+            "webhooks": connection.execute(_WEBHOOKS).fetchall(),
+        }
 
 
 class _Asked(Collector):
@@ -100,8 +118,6 @@ class _Asked(Collector):
     def collect(self) -> Iterator[Metric]:
         tasks = GaugeMetricFamily("aloma_tasks", "Tasks in the store.", labels=["workspace", "state"])
         yield _filled(tasks, self.found.get("tasks", []))
-        calls = CounterMetricFamily("aloma_calls", "Connector calls, as usage counts them.", labels=["workspace"])
-        yield _filled(calls, self.found.get("calls", []))
         webhooks = CounterMetricFamily(
             "aloma_webhook_accepted", "What webhooks accepted.", labels=["workspace", "webhook"]
         )

@@ -15,6 +15,7 @@ from aloma_py.errors import (
     NotFoundError,
     PayloadError,
     StaleTask,
+    StaleVersion,
     StateError,
     StoreBusy,
     StoreError,
@@ -47,6 +48,7 @@ class ConflictError(InputError):
 
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (NotFoundError, 404),
+    (StaleVersion, 409),
     (StateError, 409),
     (StaleTask, 409),
     (PayloadError, 422),

@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, create_model
 from starlette.responses import Response
 
 from aloma_py import jsontext
+from aloma_py.errors import StaleVersion
 from aloma_py.operations import Operations, Role
 from aloma_py.operations.operations import GROUPS
 from aloma_py.operations.registry import Operation, operations_of
 from aloma_py.serve.web.access import known_first
 from aloma_py.serve.web.guard import ACCOUNT, Guard
 from aloma_py.serve.web.intake import Idempotency
+from aloma_py.serve.web.problems import ConflictError
 
 Finder = Callable[[str], Operations]
 
@@ -43,8 +45,10 @@ def operations_router(find: Finder, guard: Guard, home: str, idempotency: Idempo
     for group in GROUPS:
         for facts in operations_of(group).values():
             if facts.route:
-                endpoint = _endpoint(find, guard, facts, home, idempotency)
-                _add(router, endpoint, facts, getattr(group, facts.name))
+                method = getattr(group, facts.name)
+                versioned = "version" in inspect.signature(method).parameters and not facts.reading
+                endpoint = _endpoint(find, guard, facts, home, idempotency, versioned=versioned)
+                _add(router, endpoint, facts, method)
     return router
 
 
@@ -66,8 +70,16 @@ def _add(router: APIRouter, endpoint: Callable[..., Any], facts: Operation, meth
 
 
 def _endpoint(
-    find: Finder, guard: Guard, facts: Operation, home: str, idempotency: Idempotency | None
+    find: Finder,
+    guard: Guard,
+    facts: Operation,
+    home: str,
+    idempotency: Idempotency | None,
+    *,
+    versioned: bool,
 ) -> Callable[..., Awaitable[Response]]:
+    """The endpoint of an operation. ``versioned``: it takes the version that it was made on, as If-Match too."""
+
     async def endpoint(
         request: Request, workspace: str = home, body: _Closed | None = None, **arguments: Any
     ) -> Response:
@@ -76,10 +88,19 @@ def _endpoint(
             arguments.update(body.model_dump(exclude_unset=True))
         given = {name: value for name, value in arguments.items() if value is not None}
         operations = find(workspace)
+        match = request.headers.get("if-match") if versioned else None
+        if match is not None and match.strip() != "*":
+            given["version"] = match.strip().removeprefix("W/").strip('"')
 
         async def make() -> Response:
-            text = jsontext.dumps(await operations.call(facts.name, given, who)).encode("utf-8", "replace")
-            return Response(text, facts.status, media_type="application/json")
+            try:
+                answer = await operations.call(facts.name, given, who)
+            except StaleVersion as error:
+                raise ConflictError(str(error), 412 if match is not None else 409) from error
+            version = answer.get("version") if isinstance(answer, dict) else None
+            headers = {"ETag": f'"{version}"'} if isinstance(version, str) else None
+            text = jsontext.dumps(answer).encode("utf-8", "replace")
+            return Response(text, facts.status, headers, media_type="application/json")
 
         if facts.reading or idempotency is None:
             return await make()

@@ -65,6 +65,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anybody may send X-Forwarded-For: who believes it, says of whom (the setting `proxies`)
         lifespan="off",
         ws="none",
         timeout_graceful_shutdown=CLOSING,

@@ -39,7 +39,8 @@ class Web:
         """The application for ``house``, with what runs beside it."""
         self._house = house
         keepers = Keepers(self._store)
-        door = Door(self._store, house.find)
+        proxies = [one.strip() for one in house.settings.proxies.split(",") if one.strip()]
+        door = Door(self._store, house.find, proxies=proxies)
         app = make_app(
             house.find,
             keepers,

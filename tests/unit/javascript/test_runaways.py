@@ -10,6 +10,9 @@ import pytest
 
 from aloma_py import TaskState, Workspace
 from aloma_py.intake import new_task
+from aloma_py.javascript.job import Surroundings
+from aloma_py.javascript.pool import Pool
+from aloma_py.javascript.program import Program
 from aloma_py.models import Limits
 from aloma_py.outcome import read_outcome
 from aloma_py.scheduler import Scheduler
@@ -80,3 +83,19 @@ async def test_all_end_each_in_its_right_state(tmp_path):
             else:
                 error = outcome.errors["work"]
                 assert error["type"] == "StepTimeout" and "computed for more than 0.05 s" in error["message"]
+
+
+async def test_an_isolate_of_libraries_that_are_not_used_any_more_is_closed():
+    pool = Pool(size=1)
+    async with pool.running():
+        for n in range(4):
+            library = Program("tools", "tools.js", f"module.exports = {{ f: () => {n} }}", "library")
+            around = Surroundings(f"shop#{n}", (library,))
+            [answer] = await pool.judge(around, CONDITION, '{"n":0}', ['{"path":["n"],"value":%d}' % n])
+            assert answer == {"value": True}, answer
+        [link] = pool.links
+        assert list(link._isolates) == ["shop#3"]
+        assert len(await pool.judge(around, CONDITION, '{"n":0}', ['{"path":["n"],"value":9}'])) == 1
+
+
+CONDITION = Program("c", "c.js", "return {condition: () => ({ n: value => value === lib.tools.f() }), content: () => {}}")

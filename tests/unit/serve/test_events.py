@@ -386,6 +386,7 @@ async def test_an_engine_a_server_and_a_socket() -> None:
         await store.workspace("shop").set_facts(created_at=START)
         keys = Keys()
         app = make_app(lambda name: operations, keys, more=[events_router(lambda name: operations, keys, events)])
+        assert "/api/v1/workspaces/{workspace}/events" in app.openapi()["paths"]
         listener = listen("127.0.0.1:0")
         host, port = listener.getsockname()
         async with Scheduler(engine).running(), serving(app, listener):

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -468,6 +469,16 @@ async def test_over_http() -> None:
             assert [one["name"] for one in (await web.get(place)).json()] == ["a b"]
             assert (await web.delete(f"{place}/a%20b")).status_code == 200
             assert (await web.get(f"{place}/a%20b")).status_code == 404
+
+
+async def test_a_firing_in_between_is_not_undone_by_a_change() -> None:
+    async with opened() as world:
+        await world.ask("add_schedule", name="tick", every="10s")
+        kept = ScheduleStore(world.store, "default")
+        before = kept.get("tick")
+        await world.pass_by(10 * SECOND)
+        await kept.change(before, replace(before, name="tock"))
+        assert kept.get("tock").next_at == world.begun + 20 * SECOND
 
 
 # ── an engine at work ───────────────────────────────────────────────────────────────────────────────────────────────

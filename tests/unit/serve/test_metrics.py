@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 
-from aloma_py.models import Entry, Task
+from aloma_py.models import Call, Entry, Task
 from aloma_py.operations import Role
 from aloma_py.serve.house import idle_operations
 from aloma_py.serve.web.app import make_app
@@ -57,7 +57,6 @@ async def test_the_numbers_there_are() -> None:
         for _ in range(2):
             await operations.call("new_task", {"data": {}})
         rows = [
-            "INSERT INTO usage (workspace, month, calls) VALUES ('default', '2026-01', 4), ('default', '2026-02', 5)",
             "INSERT INTO webhook (id, workspace, name, options, created_at, created_by, accepted) "
             "VALUES ('w', 'default', 'a \"shop\"\\', '{}', 0, '', 6)",
         ]
@@ -76,11 +75,32 @@ async def test_the_numbers_there_are() -> None:
         assert found["aloma_run_seconds_count", "default"] == 2
         assert found["aloma_run_seconds_sum", "default"] == 2.04
         assert found["aloma_run_seconds_bucket", "0.05", "default"] == 1
-        assert found["aloma_calls_total", "default"] == 9
         assert found["aloma_webhook_accepted_total", 'a "shop"\\', "default"] == 6
         assert found["aloma_javascript_workers_started",] == 3
         assert found["aloma_event_listeners",] == 7
         assert [key for key in found if key[0] == "aloma_build_info"]
+
+
+async def test_calls_are_counted_once() -> None:
+    async with SQLiteStore(":memory:") as store:
+        metrics = Metrics(store)
+        handle = store.workspace("default")
+        task = await idle_operations(store, Settings()).call("new_task", {"data": {}})
+
+        async def call_and_ask(times: int) -> float:
+            for position in range(times):
+                call = Call("check", 0, 1, "crm", "find", "", position, {}, "returned", {}, "key", 0, 0)
+                await handle.record_call(task["id"], call)
+            return samples((await metrics.text()).decode()).get(("aloma_calls_total", "default"), 0)
+
+        assert await call_and_ask(2) == 0  # from now on
+        assert await call_and_ask(3) == 3
+        assert await call_and_ask(0) == 3
+        assert await call_and_ask(1) == 4
+        await handle.delete(task["id"])
+        task = await idle_operations(store, Settings()).call("new_task", {"data": {}})
+        assert await call_and_ask(0) == 4  # numbers may come again
+        assert await call_and_ask(2) == 6
 
 
 async def test_requests_are_counted_by_the_routes_pattern() -> None:

@@ -14,8 +14,10 @@ import pytest
 from starlette.requests import Request
 
 from aloma_py import step
+from aloma_py.builtin.fetch import Fetch
 from aloma_py.cli.app import app
 from aloma_py.clock import VirtualClock
+from aloma_py.connect.connector import CallContext, Registry
 from aloma_py.engine import Engine
 from aloma_py.errors import AlomaError, InputError, NotFoundError, StateError
 from aloma_py.intake import new_task
@@ -37,6 +39,13 @@ pytestmark = pytest.mark.anyio
 HOUR = 3_600_000
 
 
+class Mail:
+    namespace, methods, default, recorded = "mail", ("send",), "send", True
+
+    async def call(self, method: str, arguments: Any, context: CallContext) -> Any:
+        raise AssertionError("nothing is called here")
+
+
 class Served:
     """The operations on workspaces of one store; ``reloads`` are those whose engine was told of a change."""
 
@@ -49,7 +58,8 @@ class Served:
             self.reloads.append(name)
 
         steps = load_steps(list(self.steps)).steps if self.steps else ()
-        engine = Engine(self.store.workspace(name), steps, clock=self.clock)
+        connectors = Registry([Mail(), Fetch()])
+        engine = Engine(self.store.workspace(name), steps, clock=self.clock, connectors=connectors)
         return Operations(Site(engine, self.store, Settings(workspace=name), advancing=True, reload=reload))
 
     async def ask(self, workspace: str, operation: str, **arguments: Any) -> Any:
@@ -401,6 +411,7 @@ async def test_health_names_what_does_nothing() -> None:
         assert found["variables_unused"] == ["region"]
         assert found["libraries_unused"] == ["unused"]
         assert found["webhooks_unused"] == ["shop"]
+        assert found["connectors_unused"] == ["mail"]
         assert [task["id"] for task in found["stuck"]["tasks"]] == [stuck.id]
         assert (found["stuck"]["count"], found["stuck"]["looked_at"]) == (1, 3)
         assert [task["id"] for task in found["attention"]["tasks"]] == [lost.id]
