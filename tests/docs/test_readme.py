@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.md")), *sorted((ROOT / "examples").glob("*/README.md"))]
-COMMON = {"--store", "--workspace", "--json", "--help", "-h"}
+COMMON = {"--store", "--workspace", "--json", "--url", "--key", "--profile", "--help", "-h"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
         yield line, output
 
 
-def type_in(line: str, folder: Path, *, status: int = 0) -> str:
+def type_in(line: str, folder: Path, *, status: int = 0, stdin: str | None = None) -> str:
     """What the command prints; the line begins with ``aloma-py``."""
     name, *arguments = shlex.split(line)
     assert name == "aloma-py"
@@ -82,6 +82,7 @@ def type_in(line: str, folder: Path, *, status: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "aloma_py.cli", *arguments],
         cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=50, env=environment,
+        input=stdin,
     )  # fmt: skip
     assert done.returncode == status, done.stderr
     return done.stdout
@@ -133,7 +134,7 @@ def test_the_scenario_of_the_readme_passes(workspace: Path) -> None:
 def test_the_commands_for_tasks_that_last_do_what_they_say(tmp_path: Path) -> None:
     # Given a checkout, and a server that is started as the README says
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    (block,) = [block for block in blocks(README) if block.kind == "sh"]
+    block, _ = [block for block in blocks(README) if block.kind == "sh"]
     serve, *others, end = [re.sub(r"\s+#.*", "", line) for line in block.text.splitlines()]
     assert (serve[-2:], end) == (" &", "kill %1")
     with served(serve[:-2], tmp_path) as server:
@@ -151,14 +152,24 @@ def test_the_commands_for_tasks_that_last_do_what_they_say(tmp_path: Path) -> No
     assert said.endswith("stopped\n")
 
 
+def test_the_commands_for_others_do_what_they_say(tmp_path: Path) -> None:
+    _, block = [block for block in blocks(README) if block.kind == "sh"]
+    typed = [re.sub(r"\s+#.*", "", line) for line in block.text.splitlines()]
+    environment = {"ALOMA_HTTP": "127.0.0.1:0"}
+    with served("aloma-py serve", tmp_path, **environment):
+        printed = [type_in(line, tmp_path, stdin="a secret of some length\n") for line in typed]
+    assert [text.split()[0] for text in printed[:4]] == ["added", "name", "added", "set"], printed
+    assert printed[4].startswith("alk_")
+
+
 @contextmanager
-def served(line: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def served(line: str, folder: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """The server that the command starts, when it is ready. It has ended when this is left."""
     name, *arguments = shlex.split(line)
     assert name == "aloma-py"
     server = subprocess.Popen(
         [sys.executable, "-m", "aloma_py.cli", *arguments], cwd=folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment},
     )  # fmt: skip
     try:
         assert server.stderr is not None
@@ -305,6 +316,8 @@ def test_the_pages_name_only_commands_and_options_that_there_are() -> None:
         if line.strip() == "kill %1":  # the shell's own
             continue
         words = shlex.split(line)
+        if words[0] == "curl":  # the API's own users
+            continue
         assert words[0] == "aloma-py", line
         name = words[1] if words[1] in known else " ".join(words[1:3])
         assert name in known, line

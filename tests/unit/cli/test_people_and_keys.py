@@ -34,12 +34,12 @@ def test_keys_are_printed_once(shell: Shell) -> None:
 
 def test_who_changed_what(shell: Shell) -> None:
     shell("key", "add", "ci", "--role", "viewer")
-    shell("db", "purge")
-    assert [line["action"] for line in shell.json("audit", "--account")] == ["purge", "add_key"]
+    shell("env", "set", "A", "1")
+    assert [line["action"] for line in shell.json("audit", "--account")] == ["set_variable", "add_key"]
     (line,) = shell.json("audit")
     assert (line["who"], line["workspace"]) == ("local", "default")
     shown = shell("audit", "--account", "--limit", "1").stdout
-    assert "purge" in shown and f"more with --before {line['no']}" in shown
+    assert "set_variable" in shown and f"more with --before {line['no']}" in shown
     assert shell("audit", "--before", str(line["no"])).stdout == "nothing was changed\n"
 
 

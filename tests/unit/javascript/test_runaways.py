@@ -98,4 +98,6 @@ async def test_an_isolate_of_libraries_that_are_not_used_any_more_is_closed():
         assert len(await pool.judge(around, CONDITION, '{"n":0}', ['{"path":["n"],"value":9}'])) == 1
 
 
-CONDITION = Program("c", "c.js", "return {condition: () => ({ n: value => value === lib.tools.f() }), content: () => {}}")
+CONDITION = Program(
+    "c", "c.js", "return {condition: () => ({ n: value => value === lib.tools.f() }), content: () => {}}"
+)
