@@ -1,4 +1,4 @@
-"""A server with its web side in a process of its own: webhooks, keys, the API and the command line over HTTP, kill -9."""
+"""A server with its web side, in a process of its own: webhooks, keys, the API and commands over HTTP, kill -9."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ async def test_an_isolate_of_libraries_that_are_not_used_any_more_is_closed():
         for n in range(4):
             library = Program("tools", "tools.js", f"module.exports = {{ f: () => {n} }}", "library")
             around = Surroundings(f"shop#{n}", (library,))
-            [answer] = await pool.judge(around, CONDITION, '{"n":0}', ['{"path":["n"],"value":%d}' % n])
+            [answer] = await pool.judge(around, CONDITION, '{"n":0}', [f'{{"path":["n"],"value":{n}}}'])
             assert answer == {"value": True}, answer
         [link] = pool.links
         assert list(link._isolates) == ["shop#3"]
