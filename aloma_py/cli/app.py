@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "audit": ("aloma_py.cli.access:audit", "Say who changed what."),
     "auth": ("aloma_py.cli.auth:auth", "Save a server elsewhere and its key."),
     "logout": ("aloma_py.cli.auth:logout", "Forget a saved server."),
+    "doctor": ("aloma_py.cli.doctor:doctor", "Say what is wrong with an installation."),
     "db": ("aloma_py.cli.db:db", "Look after the store."),
     "help": ("aloma_py.cli.app:help_", "Show the help of a command."),
 }

@@ -102,7 +102,7 @@ async def connect(
             yield remote
         return
     reading = operation in READING and not writing
-    stream = None if sources and reading else await _find_server(settings)
+    stream = None if sources and reading else await find_server(settings)
     if stream is not None:
         async with stream:
             yield RemoteClient(stream, settings.workspace)
@@ -111,7 +111,7 @@ async def connect(
         yield LocalClient(idle_operations(store, settings, sources))
 
 
-async def _find_server(settings: Settings) -> anyio.abc.SocketStream | None:
+async def find_server(settings: Settings) -> anyio.abc.SocketStream | None:
     """The connection to the store's server, or ``None``; a socket that a killed server left behind is none."""
     address = wire.socket_address(settings.store.expanduser().absolute())
     if address is None:

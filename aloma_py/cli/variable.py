@@ -36,24 +36,26 @@ def _value_options(command: Any) -> Any:
 
 @secret.command("add")
 @click.argument("name")
+@click.argument("value", required=False)
 @_value_options
 @pass_common
-def add_secret(common: Common, name: str, file: str | None, description: str | None) -> None:
+def add_secret(common: Common, name: str, value: str | None, file: str | None, description: str | None) -> None:
     """Add a secret; an error where there is one of that name.
 
-    The value is asked for, or read from standard input or a file: on the command line others could see it. A line end
-    behind it is not part of it.
+    The value is asked for, or read from standard input or a file; a line end behind it is not part of it. As VALUE on
+    the command line others on this machine could see it.
     """
-    _set_secret(common, name, file, description, new=True)
+    _set_secret(common, name, value, file, description, new=True)
 
 
 @secret.command("set")
 @click.argument("name")
+@click.argument("value", required=False)
 @_value_options
 @pass_common
-def set_secret(common: Common, name: str, file: str | None, description: str | None) -> None:
+def set_secret(common: Common, name: str, value: str | None, file: str | None, description: str | None) -> None:
     """Set a secret, new or not; the value comes as for add."""
-    _set_secret(common, name, file, description, new=False)
+    _set_secret(common, name, value, file, description, new=False)
 
 
 @secret.command("delete")
@@ -123,8 +125,14 @@ def delete_variable(common: Common, name: str) -> None:
     _done(common, client.ask(common.settings, "delete_variable", name=name), f"deleted {name}")
 
 
-def _set_secret(common: Common, name: str, file: str | None, description: str | None, *, new: bool) -> None:
-    if file is not None:
+def _set_secret(
+    common: Common, name: str, value: str | None, file: str | None, description: str | None, *, new: bool
+) -> None:
+    if value is not None and file is not None:
+        raise InputError("either VALUE or --file was expected, not both")
+    if value is not None:
+        pass  # as the scripts of old have it
+    elif file is not None:
         value = _read(file)
     elif sys.stdin.isatty():
         value = click.prompt(f"value of {name}", hide_input=True, default="", show_default=False)

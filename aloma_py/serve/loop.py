@@ -85,9 +85,9 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     # From the beginning: a signal that comes while the store is being opened is not to be lost.
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         settings = what.settings
-        listener = _listen(settings.http)
         store = SQLiteStore(settings.store)
         async with _unwrapped(), store, anyio.create_task_group() as group:
+            listener = _listen(settings.http)
             web = _web_of(store, listener)
             watchers = [_log_ends, *(web.watchers if web is not None else ())]
             house = House(store, settings, group, config=what.config, watchers=watchers)

@@ -155,7 +155,7 @@ class Gate:
 def place(tmp_path: Path) -> Installation:
     (tmp_path / "steps.py").write_text(STEPS)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ALOMA_")}
-    return Installation(tmp_path, clean)
+    return Installation(tmp_path, {**clean, "ALOMA_HTTP": "off"})
 
 
 def test_a_server_runs_what_other_processes_give_it(place: Installation) -> None:

@@ -38,7 +38,7 @@ def listen(address: str) -> socket.socket:
         found.bind((host, port))
         found.listen(1024)
     except OSError as error:
-        raise StoreError(f"cannot listen at {address}: {error.strerror or error} (--http HOST:PORT)") from error
+        raise StoreError(f"cannot listen at {address}: {error.strerror or error} (ALOMA_HTTP=HOST:PORT is another place, ALOMA_HTTP=off none)") from error
     found.setblocking(False)
     return found
 

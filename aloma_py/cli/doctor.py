@@ -1,0 +1,162 @@
+"""``aloma-py doctor``: what is wrong with an installation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import rich_click as click
+
+from aloma_py.cli import output
+from aloma_py.cli.options import Common, pass_common
+
+if TYPE_CHECKING:
+    from aloma_py.settings import Settings
+
+Verdict = Literal["ok", "warning", "wrong"]
+
+LEAST_ROOM: Final = 100 * 1024 * 1024
+"""Bytes of free disk below which a store may soon be full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    what: str
+    verdict: Verdict
+    text: str
+
+
+@click.command()
+@pass_common
+def doctor(common: Common) -> int:
+    """Say what is wrong with an installation.
+
+    Looks at Python, SQLite, V8, the plugins, the store with its key and folder, the disk, the server's socket and the
+    address of the HTTP API. Changes nothing. The exit status is 1 where something is wrong.
+    """
+    findings = list(look(common.settings))
+    if common.as_json:
+        output.emit_json([{"what": one.what, "verdict": one.verdict, "text": one.text} for one in findings])
+    else:
+        marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "wrong": ("✗", "bold red")}
+        made = output.table("", "", "")
+        for one in findings:
+            mark, style = marks[one.verdict]
+            made.add_row(output.styled(mark, style), output.styled(one.what), output.styled(one.text))
+        made.show_header = False
+        output.print_table(output.console(), made)
+    return 1 if any(one.verdict == "wrong" for one in findings) else 0
+
+
+def look(settings: Settings) -> Iterator[Finding]:
+    """What each check finds; one that fails in an unexpected way is a finding too."""
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _plugins, _v8, _store, _http)
+    for each in checks:
+        try:
+            yield from each(settings)
+        except Exception as error:
+            yield Finding(each.__name__.strip("_"), "wrong", f"{type(error).__name__}: {error}")
+
+
+def _python(settings: Settings) -> Iterator[Finding]:
+    yield Finding("Python", "ok", f"{sys.version.split()[0]} on {sys.platform}")
+    yield Finding("SQLite", "ok", sqlite3.sqlite_version)
+
+
+def _plugins(settings: Settings) -> Iterator[Finding]:
+    from aloma_py.plugins import connector_registry, load_plugins
+
+    manager, broken = load_plugins()
+    names = sorted(one.namespace for one in connector_registry(manager))
+    yield Finding("connectors", "ok", ", ".join(names))
+    for one in broken:
+        yield Finding("plugin", "wrong", f"{one.name} cannot be loaded: {one.error}")
+
+
+def _v8(settings: Settings) -> Iterator[Finding]:
+    from aloma_py.javascript.check import check
+    from aloma_py.javascript.program import Program
+
+    [found] = check([Program("doctor", "doctor.js", "return {condition: () => ({ a: 1 }), content: () => {}}")])
+    verdict: Verdict = "ok" if found.error is None else "wrong"
+    yield Finding("V8", verdict, found.error or "runs JavaScript steps")
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    from aloma_py.cli.client import run
+    from aloma_py.serve import wire
+    from aloma_py.store.sqlite import SQLiteStore
+    from aloma_py.store.stash import key_file
+
+    if settings.url:
+        yield Finding("server", "ok", f"commands go to {settings.url}, not to a store here")
+        return
+    file = settings.store.expanduser().absolute()
+    folder = file.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        yield Finding("folder", "wrong", f"{folder} is no folder that can be written to")
+        return
+    free = shutil.disk_usage(folder).free
+    yield Finding("disk", "ok" if free > LEAST_ROOM else "warning", f"{output.size(free)} free in {folder}")
+    if not file.exists():
+        yield Finding("store", "ok", f"{file} is made when it is first needed")
+        return
+
+    async def read() -> str:
+        async with SQLiteStore.inspect(file) as store:
+            return f"{file}, {len(await store.workspaces())} workspace(s); `aloma-py db verify` reads all of it"
+
+    yield Finding("store", "ok", run(read))
+    yield from _key(key_file(file))
+    server = run(lambda: _is_served(settings))
+    left = wire.socket_address(file) is not None and not server
+    text = "runs" if server else "does not run: tasks stay as they are"
+    yield Finding("server", "warning" if left else "ok", f"{text}{', and was killed the last time' if left else ''}")
+
+
+async def _is_served(settings: Settings) -> bool:
+    from aloma_py.cli.client import find_server
+
+    stream = await find_server(settings)
+    if stream is None:
+        return False
+    await stream.aclose()
+    return True
+
+
+def _key(file: Path) -> Iterator[Finding]:
+    if not file.exists():
+        given = "ALOMA_STASH_KEY" in os.environ
+        yield Finding("key", "ok", "from the environment" if given else "made with the first secret")
+        return
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        yield Finding("key", "wrong", f"{file} can be read by others (mode {mode:o}): chmod 600 {file}")
+    else:
+        yield Finding("key", "ok", f"{file}; keep a copy apart from the backups of the store")
+
+
+def _http(settings: Settings) -> Iterator[Finding]:
+    if settings.http == "off" or settings.url:
+        return
+    from aloma_py.serve.web.server import read_address
+
+    host, port = read_address(settings.http)
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        taken = port != 0 and probe.connect_ex((host, port)) == 0
+    open_to_all = host in ("0.0.0.0", "::")
+    text = f"{settings.http} {'is answered by somebody' if taken else 'is free'}"
+    if open_to_all:
+        text += "; it is open to the network without TLS: put a proxy in front"
+    yield Finding("HTTP", "warning" if open_to_all else "ok", text)
