@@ -145,7 +145,7 @@ def test_what_was_accepted_before_a_kill_ends_exactly_once(installation: Install
         if answer.status_code == 202:
             accepted.append(answer.json()["task"])
 
-    for round_number in range(5):
+    for round_number in range(3):
         with place.serving() as (process, address), httpx2.Client(base_url=address) as client:
             killer = threading.Timer(chance.uniform(0.05, 0.5), process.kill)
             killer.start()

@@ -38,7 +38,8 @@ def listen(address: str) -> socket.socket:
         found.bind((host, port))
         found.listen(1024)
     except OSError as error:
-        raise StoreError(f"cannot listen at {address}: {error.strerror or error} (ALOMA_HTTP=HOST:PORT is another place, ALOMA_HTTP=off none)") from error
+        cure = "ALOMA_HTTP=HOST:PORT names another place, ALOMA_HTTP=off none"
+        raise StoreError(f"cannot listen at {address}: {error.strerror or error} ({cure})") from error
     found.setblocking(False)
     return found
 
