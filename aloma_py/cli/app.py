@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "create": ("aloma_py.cli.project:create", "Make a project's folder."),
     "build": ("aloma_py.cli.project:build", "Say whether all of a project can be read."),
     "deploy": ("aloma_py.cli.deploy:deploy", "Make workspaces what a deploy.yaml says."),
+    "dev": ("aloma_py.cli.serving:dev", "Serve while steps are being written."),
     "serve": ("aloma_py.cli.serving:serve", "Keep running a workspace's tasks."),
     "user": ("aloma_py.cli.access:user", "Invite, list, change and remove people."),
     "key": ("aloma_py.cli.access:key", "Make, list and revoke API keys."),

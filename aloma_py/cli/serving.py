@@ -20,6 +20,28 @@ LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.D
 
 
 @click.command()
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@click.option("--library", "libraries", metavar="NS=PATH", multiple=True, help="Functions as lib.NS; any number.")
+@click.option("--config", metavar="K=V", multiple=True, help="What task.config(K) gives; any number of times.")
+@pass_common
+def dev(common: Common, paths: tuple[str, ...], libraries: tuple[str, ...], config: tuple[str, ...]) -> None:
+    """Serve while steps are being written.
+
+    As serve, but a file of PATH that is changed is taken in at once, and each task is told when it ends. Files that
+    cannot be loaded are told, and those before them go on.
+    """
+    what = Serving(
+        settings=common.settings,
+        sources=paths,
+        libraries=read_pairs(libraries, "--library"),
+        config=read_pairs(config, "--config"),
+        grace=1_000,
+        watching=True,
+    )
+    _serve(what, logging.DEBUG, as_json=common.as_json)
+
+
+@click.command()
 @click.argument("paths", metavar="[PATH]…", nargs=-1)
 @click.option("--library", "libraries", metavar="NS=PATH", multiple=True, help="Functions as lib.NS; any number.")
 @click.option("--config", metavar="K=V", multiple=True, help="What task.config(K) gives; any number of times.")
@@ -48,7 +70,11 @@ def serve(
         config=read_pairs(config, "--config"),
         grace=parse_duration(grace, "--grace"),
     )
-    _log_to_stderr(LEVELS[level or "normal"], as_json=common.as_json)
+    _serve(what, LEVELS[level or "normal"], as_json=common.as_json)
+
+
+def _serve(what: Serving, level: int, *, as_json: bool) -> None:
+    _log_to_stderr(level, as_json=as_json)
 
     async def work() -> None:
         await serve_workspace(what, _say_ready)

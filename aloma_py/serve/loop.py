@@ -21,6 +21,7 @@ from aloma_py.operations import DAY, Operations
 from aloma_py.serve.control import control_socket
 from aloma_py.serve.firing import Firing
 from aloma_py.serve.house import House
+from aloma_py.serve.watching import watch_files
 from aloma_py.settings import Settings
 from aloma_py.store.rotation import check_key
 from aloma_py.store.sqlite import SQLiteStore
@@ -63,6 +64,7 @@ class Serving:
     libraries: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     grace: Millis = 10_000  # how long waves under way may take to end when it is told to stop
+    watching: bool = False  # take in the files of steps and libraries whenever they change
 
 
 def tune_memory() -> None:
@@ -102,6 +104,8 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             ):
                 group.start_soon(_maintain, store, served.operations)
                 group.start_soon(Firing(store, house.find).run)
+                if what.watching:
+                    group.start_soon(watch_files, house)
                 await house.begin()
                 waiting = sum(number for state, number in counts.items() if not state.ended)
                 steps = len(served.steps.steps)

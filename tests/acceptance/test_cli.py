@@ -426,3 +426,25 @@ def test_a_reader_that_has_gone_is_no_error(place: Installation, words: list[str
     os.close(write)
     _, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, err) == (1, "")
+
+
+def test_a_file_that_changes_is_taken_in_while_it_is_developed(place: Installation) -> None:
+    file = place.folder / "dev" / "one.js"
+    file.parent.mkdir()
+    text = "export const condition = {a: Number, b: null};\nexport const content = () => { data.b = 'before' };\n"
+    file.write_text(text)
+    process = place.start("dev", "dev")
+    server = Server(process)
+    try:
+        server.wait_for("serving workspace")
+        assert place.until(place.json("task", "new", "x", "-d", '{"a": 1}')["id"])[-1]["task"]["state"] == "done"
+        file.write_text(text.replace("before", "after"))
+        server.wait_for("one.js: taken in")
+        id = place.json("task", "new", "x", "-d", '{"a": 1}')["id"]
+        place.until(id)
+        assert place.json("task", "show", id)["data"]["b"] == "after"
+        file.write_text("export const condition = {")
+        assert "the steps before go on" in server.wait_for("warning: one.js")
+    finally:
+        process.kill()
+        process.communicate(timeout=DEADLINE)

@@ -266,7 +266,7 @@ def test_a_lone_surrogate_is_printed_as_json(shell: Shell) -> None:
 HELP = {
     (): [
         *("run", "test", "task", "step", "library", "workspace", "webhook", "schedule", "secret", "env", "create"),
-        *("build", "deploy", "serve", "user", "key", "audit", "auth", "logout", "doctor", "db", "help"),
+        *("build", "deploy", "dev", "serve", "user", "key", "audit", "auth", "logout", "doctor", "db", "help"),
     ],
     ("task",): ["new", "list", "show", "log", "why", "update", "stop", "resume", "clone", "delete"],
     ("step",): [
