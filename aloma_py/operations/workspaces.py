@@ -19,6 +19,7 @@ from aloma_py.operations.store import DAY
 from aloma_py.run.handles import iso
 from aloma_py.settings import Settings
 from aloma_py.store import overview
+from aloma_py.store.schedules import schedules_changed
 from aloma_py.store.workspaces import DEFAULT, Facts, WorkspaceRecords, is_closed
 
 GRACE: Final[Millis] = 30 * DAY
@@ -190,6 +191,7 @@ class WorkspaceOperations:
 
     async def _change(self, change: Callable[[Facts], Mapping[str, Any]]) -> Json:
         facts = await self._records.change(self.site.workspace, change)
+        schedules_changed(self.site.store)  # those of a closed workspace do not fire
         if self.site.reload is not None:
             await self.site.reload()
         return self._shown(facts)

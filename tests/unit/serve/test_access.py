@@ -474,15 +474,15 @@ async def test_the_ledger_says_who_changed_what_where(world: World) -> None:
     await admin.post("/keys", json={"name": "ci", "role": "viewer"})
     await admin.post("/keys", json={"name": "ci", "role": "viewer"})  # refused
     purging = await world.key()
-    await world.operations("orders").call("purge", {"keep_logs_days": 1}, Caller("key:a admin", Role.ADMIN))
+    await world.operations("orders").call("set_variable", {"name": "A", "value": 1}, Caller("key:a admin", Role.ADMIN))
     lines = (await purging.get("/audit")).json()
     assert [(line["who"], line["workspace"], line["action"]) for line in lines] == [
-        ("key:a admin", "orders", "purge"),
+        ("key:a admin", "orders", "set_variable"),
         ("local", None, "add_key"),
         ("ada@example.org", None, "add_key"),
         ("ada@example.org", None, "setup"),
     ]
-    assert lines[0]["details"] == {"keep_logs_days": 1}
+    assert lines[0]["details"] == {"name": "A", "value": 1}
     here = (await purging.get("/workspaces/orders/audit", params={"limit": 5})).json()
     assert here == lines[:1]
     assert (await purging.get("/audit", params={"before": lines[2]["no"]})).json() == lines[3:]
