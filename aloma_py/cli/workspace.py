@@ -154,6 +154,22 @@ def _period(default: str) -> Callable[[F], F]:
 
 
 @workspace.command()
+@click.option("--all", "everywhere", is_flag=True, help="Of all workspaces.")
+@pass_common
+def usage(common: Common, everywhere: bool) -> None:
+    """Say what the workspace used in each month."""
+    found = client.ask(common.settings, "account_usage" if everywhere else "workspace_usage")
+    if common.as_json:
+        output.emit_json(found)
+        return
+    made = output.table("month", "workspace", "tasks", "runs", "calls", "compute")
+    for one in found:
+        counted = [one[name] for name in ("month", "workspace", "tasks", "runs", "calls")]
+        made.add_row(*(output.styled(word) for word in (*counted, output.duration(one["millis"]))))
+    output.print_table(output.console(), made)
+
+
+@workspace.command()
 @_WHICH
 @_period("24h")
 @pass_common

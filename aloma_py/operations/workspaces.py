@@ -20,6 +20,7 @@ from aloma_py.run.handles import iso
 from aloma_py.settings import Settings
 from aloma_py.store import overview
 from aloma_py.store.schedules import schedules_changed
+from aloma_py.store.usage import read_usage
 from aloma_py.store.workspaces import DEFAULT, Facts, WorkspaceRecords, is_closed
 
 GRACE: Final[Millis] = 30 * DAY
@@ -186,6 +187,17 @@ class WorkspaceOperations:
                 "tasks": [_line(task) for task in attention], "count": waiting.get(TaskState.ATTENTION, 0),
             },
         }  # fmt: skip
+
+    @operation(Role.VIEWER, "GET /usage")
+    async def workspace_usage(self) -> Json:
+        """What the workspace used, the newest month first: tasks, runs, recorded calls, milliseconds of runs."""
+        name = self.site.workspace
+        return await self.site.store.read(lambda connection: read_usage(connection, name))
+
+    @operation(Role.VIEWER, "GET /usage", account=True)
+    async def account_usage(self) -> Json:
+        """What each workspace used, the newest month first."""
+        return await self.site.store.read(read_usage)
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────
 

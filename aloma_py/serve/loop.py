@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import signal
@@ -25,6 +26,7 @@ from aloma_py.serve.watching import watch_files
 from aloma_py.settings import Settings
 from aloma_py.store.rotation import check_key
 from aloma_py.store.sqlite import SQLiteStore
+from aloma_py.store.usage import UsageCounter
 from aloma_py.store.webhooks import KEEP_KEYS, Deliveries
 from aloma_py.store.workspaces import purge_deleted
 
@@ -91,7 +93,8 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
         async with _unwrapped(), store, anyio.create_task_group() as group:
             listener = _listen(settings.http)
             web = _web_of(store, listener)
-            watchers = [_log_ends, *(web.watchers if web is not None else ())]
+            usage = UsageCounter(store)
+            watchers = [_log_ends, usage.watch, *(web.watchers if web is not None else ())]
             house = House(store, settings, group, config=what.config, watchers=watchers)
             await check_key(store)
             served = await house.open(settings.workspace, what.sources, what.libraries, empty=listener is not None)
@@ -104,6 +107,7 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             ):
                 group.start_soon(_maintain, store, served.operations)
                 group.start_soon(Firing(store, house.find).run)
+                group.start_soon(_write_usage, usage)
                 if what.watching:
                     group.start_soon(watch_files, house)
                 await house.begin()
@@ -208,6 +212,20 @@ async def _maintain(store: SQLiteStore, operations: Operations) -> None:
         except StoreError as error:
             logger.warning("maintenance was not possible: %s", error)
         await anyio.sleep(MAINTENANCE / 1000)
+
+
+async def _write_usage(usage: UsageCounter) -> None:
+    """Write what was used once a minute, and when this is cancelled."""
+    try:
+        while True:
+            await anyio.sleep(60)
+            try:
+                await usage.write()
+            except StoreError as error:
+                logger.warning("what was used is not written yet: %s", error)
+    finally:
+        with anyio.CancelScope(shield=True), contextlib.suppress(StoreError):
+            await usage.write()
 
 
 def _log_ends(task: Task, entries: Sequence[Entry]) -> None:
