@@ -23,7 +23,7 @@ export const content = async () => {
   console.log('welcomed', data.person.mail);
 };
 """,
-    "steps/close.py": """\
+    "python/close.py": """\
 \"\"\"A step in Python, on the same tasks.\"\"\"
 
 from aloma_py import step
@@ -39,7 +39,7 @@ const tidy = (name) => name.trim().split(/\\s+/).map((word) => word[0].toUpperCa
 module.exports = { tidy };
 """,
     "welcome.scenario.yaml": """\
-steps: [steps/]
+steps: [steps/, python/]
 libraries: {names: libraries/names.js}
 scenarios:
   - name: somebody new is welcomed
@@ -58,7 +58,7 @@ workspaces:
   - name: NAME
     tags: [example]
     steps:
-      - syncPath: steps/        # the JavaScript ones; Python steps are given to `aloma-py serve steps/`
+      - syncPath: steps/        # Python steps are code of the server: aloma-py serve python --workspace NAME
     libraries:
       - syncPath: libraries/
     webhooks:
@@ -74,7 +74,9 @@ jobs:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with: {python-version: "3.12"}
-      - run: pip install aloma-py
+      - run: pip install "$ALOMA_PY"
+        env:
+          ALOMA_PY: ${{ vars.ALOMA_PY }}  # where your aloma-py comes from: a wheel's address, or git+https://…
       - run: aloma-py build
       - run: aloma-py test .
 """,
@@ -84,8 +86,16 @@ jobs:
 
     aloma-py build                 # can everything be read?
     aloma-py test .                # the scenarios
-    aloma-py run steps --library names=libraries/names.js -d '{"person": {"name": "ada", "mail": "a@b.c"}}'
-    aloma-py serve steps --library names=libraries/names.js
+    aloma-py run steps python --library names=libraries/names.js -d '{"person": {"name": "ada", "mail": "a@b.c"}}'
+
+While you write:
+
+    aloma-py dev steps python --library names=libraries/names.js
+
+For good: the server has the Python steps, and the rest is deployed to it.
+
+    aloma-py serve python --workspace NAME &
+    aloma-py deploy deploy.yaml
 """,
 }
 
@@ -128,8 +138,8 @@ def create(common: Common, name: str) -> None:
 def build(common: Common, folder: Path) -> None:
     """Read everything in a project, and say what cannot be read.
 
-    Steps in steps/ and libraries in libraries/ (each file or folder there is a namespace), deploy.yaml, and every
-    *.scenario.yaml. Nothing is run. Variables that deploy.yaml takes from the environment need not be set.
+    Steps in steps/ and python/, libraries in libraries/ (each file or folder there is a namespace), deploy.yaml, and
+    every *.scenario.yaml. Nothing is run. Variables that deploy.yaml takes from the environment need not be set.
     """
     told = read_project(folder)
     if common.as_json:
@@ -150,8 +160,9 @@ def read_project(folder: Path) -> dict[str, Any]:
         raise InputError(f"there is no folder {str(folder)!r}")
     told = dict.fromkeys(ONE, 0)
     spaces = libraries_of(folder / "libraries")
-    if (folder / "steps").is_dir():
-        told["steps"] = len(load_steps(str(folder / "steps"), libraries=spaces).steps)
+    places = [str(folder / name) for name in ("steps", "python") if (folder / name).is_dir()]
+    if places:
+        told["steps"] = len(load_steps(places, libraries=spaces).steps)
         told["libraries"] = len(spaces)
     if (folder / "deploy.yaml").is_file():
         told["workspaces"] = len(read_deployment(folder / "deploy.yaml", _AnyName(os.environ)).workspaces)

@@ -12,6 +12,7 @@ import rich_click as click
 
 from aloma_py.cli.options import Common, pass_common, read_pairs
 from aloma_py.durations import parse_duration
+from aloma_py.errors import InputError
 from aloma_py.run.redaction import HideSecrets
 from aloma_py.serve.loop import Ready, Serving
 from aloma_py.serve.loop import serve as serve_workspace
@@ -74,6 +75,8 @@ def serve(
 
 
 def _serve(what: Serving, level: int, *, as_json: bool) -> None:
+    if what.settings.url:
+        raise InputError("serve runs a store on this machine; --url, --profile and ALOMA_URL are for other commands")
     _log_to_stderr(level, as_json=as_json)
 
     async def work() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,8 @@ def edit(common: Common, name: str) -> None:
     if found["source"] != "stored":
         place = f"{found['location']['file']}:{found['location']['line']}"
         raise InputError(f"the step {name!r} is from the file {place}: it can be changed there only")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) and "EDITOR" not in os.environ and "VISUAL" not in os.environ:
+        raise InputError("an editor needs a terminal; `aloma-py step pull` and `step sync` change steps by files")
     text = click.edit(found["text"], extension=found["suffix"], require_save=True)
     if text is None or text == found["text"]:
         if not common.as_json:

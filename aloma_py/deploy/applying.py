@@ -55,6 +55,13 @@ async def check(client: Caller, changes: Sequence[Change]) -> None:
     for change in changes:
         if change.call is not None and change.call[0] == "sync_scripts":
             await client.call("sync_scripts", **{**change.call[1], "dry_run": True})
+        if change.call is not None and change.kind == "schedule" and change.action in ("add", "change"):
+            asked = {key: value for key, value in change.call[1].items() if key in ("cron", "every", "zone", "dst")}
+            if "cron" in asked or "every" in asked:
+                try:
+                    await client.call("preview_schedule", **asked)
+                except InputError as error:
+                    raise InputError(f"schedule {change.name!r}: {error}") from error
 
 
 async def apply(client: Caller, workspace: str, changes: Sequence[Change]) -> int:

@@ -45,7 +45,7 @@ class Pool:
             finally:
                 self._users -= 1
             return
-        async with anyio.create_task_group() as group:
+        async with _unwrapped(), anyio.create_task_group() as group:
             self._group, self._users = group, 1
             try:
                 yield
@@ -173,6 +173,18 @@ class Pool:
             return await verdict.message()
         finally:
             link.leave(isolate, number)
+
+
+@asynccontextmanager
+async def _unwrapped() -> AsyncIterator[None]:
+    """What is raised where the workers are used comes out as it is, not in a task group's wrapping."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
 
 
 class _Verdict:

@@ -14,6 +14,7 @@ from aloma_py.engine import Engine
 from aloma_py.errors import InputError, NotFoundError, StoreError
 from aloma_py.models import Json, Limits
 from aloma_py.operations.access import AccessOperations
+from aloma_py.operations.arguments import check_arguments
 from aloma_py.operations.registry import LOCAL, Caller, Operation, caller, operations_of
 from aloma_py.operations.schedules import ScheduleOperations
 from aloma_py.operations.scripts import ScriptOperations
@@ -52,6 +53,10 @@ READING: Final = frozenset({name for name, found in ALL.items() if found.reading
 """Those that change nothing: they can be had while another process holds the store."""
 
 
+WHILE_CLOSED: Final = frozenset({"archive_workspace", "delete_workspace", "update_workspace"})
+"""Changes that an archived workspace, or one that is about to be deleted, takes too."""
+
+
 class Operations:
     """The operations on the workspace of ``site``."""
 
@@ -85,21 +90,28 @@ class Operations:
             raise StoreError("the engine is stopping and takes nothing new; try again when it is running")
         if found.on_tasks:
             await self.site.check_workspace()
-            if not found.reading:
-                check_open(self.site.store, self.site.workspace)
+        if not found.reading and not found.account and name not in WHILE_CLOSED and (found.on_tasks or self._is_kept()):
+            check_open(self.site.store, self.site.workspace)
         method = self._methods[name]
         try:
             inspect.signature(method).bind(**arguments)
         except TypeError as error:
             raise InputError(f"the operation {name}: {error}") from None
+        check_arguments(name, method, arguments)
         token = caller.set(who)
         try:
             answer: Json = await method(**arguments)
-            if found.noted:
+            if found.noted and not arguments.get("dry_run"):
                 await self._note(found, arguments, who)
             return answer
         finally:
             caller.reset(token)
+
+    def _is_kept(self) -> bool:
+        """Whether the store knows the workspace; one that it does not know is made by the first change."""
+        with self.site.store.reading() as reader:
+            sql = "SELECT 1 FROM workspace WHERE name = ?"
+            return reader.execute(sql, (self.site.workspace,)).fetchone() is not None
 
     async def _note(self, found: Operation, arguments: Mapping[str, Json], who: Caller) -> None:
         """Write into the ledger what was done. It is done: a ledger that cannot be written is told, not raised."""

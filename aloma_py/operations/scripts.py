@@ -43,7 +43,7 @@ class ScriptOperations:
 
     # ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @operation(Role.DEVELOPER, "POST /steps", status=201, hidden=("text", "condition", "content"))
+    @operation(Role.DEVELOPER, "POST /steps", status=201, hidden=("text", "condition", "content"), on_tasks=True)
     async def add_step(
         self,
         name: str,
@@ -60,7 +60,7 @@ class ScriptOperations:
         change = Put("step", name, made, suffix, enabled, description, new=True)
         return await self._changed(change)
 
-    @operation(Role.DEVELOPER, "PATCH /steps/{name:path}", hidden=("text", "condition", "content"))
+    @operation(Role.DEVELOPER, "PATCH /steps/{name:path}", hidden=("text", "condition", "content"), on_tasks=True)
     async def update_step(
         self,
         name: str,
@@ -82,14 +82,14 @@ class ScriptOperations:
         change = Put("step", new_name or name, made, suffix, enabled, description, was, version)
         return await self._changed(change)
 
-    @operation(Role.DEVELOPER, "DELETE /steps/{name:path}")
+    @operation(Role.DEVELOPER, "DELETE /steps/{name:path}", on_tasks=True)
     async def delete_step(self, name: str, version: str | None = None) -> Json:
         """Delete a stored step; its versions are kept."""
         await self._stored_step(name)
         await self._change([Remove("step", name, version)])
         return {"name": name, "deleted": True}
 
-    @operation(Role.DEVELOPER, "POST /steps/{name:path}/clone", status=201)
+    @operation(Role.DEVELOPER, "POST /steps/{name:path}/clone", status=201, on_tasks=True)
     async def clone_step(self, name: str, new_name: str, enabled: bool = True) -> Json:
         """Store a copy of a stored step, or of a JavaScript file's, under another name."""
         old = self._shelf.find("step", name)
@@ -133,13 +133,13 @@ class ScriptOperations:
                 return one
         raise NotFoundError("library", name, [*(one["name"] for one in libraries), *self._shelf.names("library")])
 
-    @operation(Role.DEVELOPER, "POST /libraries", status=201, hidden=("text",))
+    @operation(Role.DEVELOPER, "POST /libraries", status=201, hidden=("text",), on_tasks=True)
     async def add_library(self, name: str, text: str, description: str | None = None, suffix: str = ".js") -> Json:
         """Store a new library: step code calls its exported functions as lib.NAME.function()."""
         await self._refuse_file_library(name)
         return await self._changed(Put("library", name, text, suffix, description=description, new=True))
 
-    @operation(Role.DEVELOPER, "PATCH /libraries/{name}", hidden=("text",))
+    @operation(Role.DEVELOPER, "PATCH /libraries/{name}", hidden=("text",), on_tasks=True)
     async def update_library(
         self,
         name: str,
@@ -152,7 +152,7 @@ class ScriptOperations:
         await self._stored_library(name)
         return await self._changed(Put("library", name, text, suffix, None, description, None, version))
 
-    @operation(Role.DEVELOPER, "DELETE /libraries/{name}")
+    @operation(Role.DEVELOPER, "DELETE /libraries/{name}", on_tasks=True)
     async def delete_library(self, name: str, version: str | None = None) -> Json:
         """Delete a stored library; its versions are kept."""
         await self._stored_library(name)
@@ -178,7 +178,7 @@ class ScriptOperations:
         found = await self._shelf.all(word) if name is None else [self._shelf.get(word, name)]
         return [script_facts(one, text=texts) for one in found]
 
-    @operation(Role.DEVELOPER, "PUT /scripts", hidden=("scripts",))
+    @operation(Role.DEVELOPER, "PUT /scripts", hidden=("scripts",), on_tasks=True)
     async def sync_scripts(
         self,
         scripts: list[dict[str, str]],

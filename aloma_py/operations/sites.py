@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aloma_py.engine import Engine
-from aloma_py.errors import InputError, NotFoundError, StoreError
+from aloma_py.errors import NotFoundError, StoreError
 from aloma_py.match.table import StepTable
 from aloma_py.settings import Settings
 from aloma_py.steps import StepSet
@@ -69,7 +69,8 @@ class Site:
         names = {default, *await self.store.workspaces()}
         if name not in names:
             error = NotFoundError("workspace", name, names)
-            raise InputError(f"{error} (`aloma-py serve PATH --workspace {name}` makes one)")
+            error.args = (f"{error} (`aloma-py workspace add {name}` makes one)",)
+            raise error
         self._known = True
 
     def place(self) -> Path:

@@ -8,12 +8,14 @@ from typing import Final
 
 import anyio.to_thread
 
+from aloma_py.errors import InputError
 from aloma_py.models import Json
 from aloma_py.operations.registry import operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
 
 DAY: Final = 86_400_000
+LONGEST_DAYS: Final = 36_500
 
 
 class StoreOperations:
@@ -36,6 +38,9 @@ class StoreOperations:
         """Remove what ended longer ago than is to be kept; gives how many rows went, by table."""
         settings, now = self.site.settings, self.site.engine.clock.now()
         tasks = settings.keep_tasks_days if keep_tasks_days is None else keep_tasks_days
+        for name, days in (("keep_tasks_days", keep_tasks_days), ("keep_logs_days", keep_logs_days)):
+            if days is not None and not 0 <= days <= LONGEST_DAYS:
+                raise InputError(f"{name} is {days}; 0 to {LONGEST_DAYS:,} days were expected")
         logs = settings.keep_logs_days if keep_logs_days is None else keep_logs_days
         return await self.site.store.purge(now - round(tasks * DAY), now - round(logs * DAY))
 

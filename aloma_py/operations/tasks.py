@@ -8,14 +8,17 @@ from typing import Final
 import anyio
 
 from aloma_py import interventions
-from aloma_py.errors import NotFoundError
+from aloma_py.errors import InputError, NotFoundError
 from aloma_py.history import why
 from aloma_py.intake import new_task
 from aloma_py.models import Entry, Json, Task, TaskFilter, TaskState
-from aloma_py.operations.registry import operation
+from aloma_py.operations.registry import LOCAL, caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
 from aloma_py.outcome import audit_line, call_to_json, entry_to_json, task_to_json
+
+MOST_LISTED: Final = 10_000
+"""How many tasks are given at once; ``before`` gives those behind."""
 
 STATE_WORDS: Final = {
     "processing": TaskState.RUNNING,
@@ -45,11 +48,18 @@ class TaskOperations:
 
     @operation(Role.OPERATOR, "POST /tasks", status=201, on_tasks=True)
     async def new_task(
-        self, data: dict[str, Json], name: str | None = None, tags: Sequence[str] = (), via: str = "cli"
+        self, data: dict[str, Json], name: str | None = None, tags: Sequence[str] = (), via: str | None = None
     ) -> Json:
-        """Accept a task; on return it is on disk. ``via`` is the type in its ``$via``."""
+        """Accept a task; on return it is on disk.
+
+        ``via`` is the type in its ``$via``: ``cli`` on the server's machine, else ``api``, with who gave it as name.
+        """
+        who = caller.get()
+        source: dict[str, Json] = {"type": via or ("cli" if who is LOCAL else "api")}
+        if who is not LOCAL:
+            source["name"] = who.name
         limits, now = self.site.engine.limits, self.site.engine.clock.now()
-        task = new_task(self.site.workspace, name, data, tags=tags, via={"type": via}, now=now, limits=limits)
+        task = new_task(self.site.workspace, name, data, tags=tags, via=source, now=now, limits=limits)
         await self.site.engine.submit([task])
         return self._accepted(task)
 
@@ -65,6 +75,8 @@ class TaskOperations:
         before: str | None = None,
     ) -> Json:
         """Tasks that fit, newest first, without their data: ``[{id, name, tags, state, reason, …}]``."""
+        if not 1 <= limit <= MOST_LISTED:
+            raise InputError(f"limit is {limit}; 1 to {MOST_LISTED:,} was expected")
         wanted = TaskFilter(
             states=frozenset(map(read_state, states)) if states else None,
             name=name,

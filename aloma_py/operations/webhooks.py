@@ -60,7 +60,7 @@ class WebhookOperations:
         shown = _shown(self._rows.get(id))
         return shown if made is None else {**shown, "secret": made}
 
-    @operation(Role.DEVELOPER, "PATCH /webhooks/{name}", hidden=("secret",))
+    @operation(Role.DEVELOPER, "PATCH /webhooks/{name}", hidden=("secret",), on_tasks=True)
     async def update_webhook(
         self,
         name: str,
@@ -81,14 +81,14 @@ class WebhookOperations:
         await self._rows.update(found.id, new_name or found.name, kept, secret)
         return _shown(self._rows.get(found.id))
 
-    @operation(Role.DEVELOPER, "DELETE /webhooks/{name}")
+    @operation(Role.DEVELOPER, "DELETE /webhooks/{name}", on_tasks=True)
     async def delete_webhook(self, name: str) -> Json:
         """Remove a webhook; its tasks stay."""
         found = self._rows.get(name)
         await self._rows.delete(found.id)
         return {"id": found.id, "name": found.name, "deleted": True}
 
-    @operation(Role.DEVELOPER, "POST /webhooks/{name}/rotate")
+    @operation(Role.DEVELOPER, "POST /webhooks/{name}/rotate", on_tasks=True)
     async def rotate_webhook(self, name: str) -> Json:
         """Give a webhook another address; the old one is unknown from now on. Its secret stays."""
         found, id = self._rows.get(name), new_webhook_id()

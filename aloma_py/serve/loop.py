@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket as Socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.abc
 
-from aloma_py.errors import StoreError
+from aloma_py.errors import InputError, NotFoundError, StoreError
 from aloma_py.models import Entry, Millis, Task, TaskState
 from aloma_py.operations import DAY, Operations
 from aloma_py.serve.control import control_socket
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from aloma_py.serve.web.whole import Web
 
 logger = logging.getLogger("aloma_py.serve")
+
+DEFAULT: Final[str] = Settings.model_fields["workspace"].default
 
 MAINTENANCE: Millis = 3_600_000
 """How often what is old is purged, and the search is brought up to date."""
@@ -97,6 +99,7 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             watchers = [_log_ends, usage.watch, *(web.watchers if web is not None else ())]
             house = House(store, settings, group, config=what.config, watchers=watchers)
             await check_key(store)
+            await _refuse_unknown(what, store)
             served = await house.open(settings.workspace, what.sources, what.libraries, empty=listener is not None)
             await house.open_all(but=settings.workspace)
             counts = await served.engine.store.counts()
@@ -148,6 +151,14 @@ async def _answering(house: House, web: Web | None, listener: Socket | None) -> 
         yield address_of(listener)
 
 
+async def _refuse_unknown(what: Serving, store: SQLiteStore) -> None:
+    """Without steps, only a workspace that there is can be served: another one is likely a slip."""
+    name, known = what.settings.workspace, await store.workspaces()
+    if not what.sources and name not in (DEFAULT, *known):
+        error = NotFoundError("workspace", name, (DEFAULT, *known))
+        raise InputError(f"{error} (`aloma-py workspace add {name}`, or `aloma-py serve PATH --workspace {name}`)")
+
+
 async def _tell_first_run(store: SQLiteStore, address: str | None) -> None:
     """Say how the first person comes in, where there is none yet."""
     if address is None:
@@ -156,13 +167,8 @@ async def _tell_first_run(store: SQLiteStore, address: str | None) -> None:
 
     token = await setup_token(store)
     if token is not None:
-        logger.warning(
-            "nobody may use %s yet: `aloma-py key add NAME --role admin` makes an API key; or make yourself its "
-            "administrator: POST %s/api/v1/setup with the token %s",
-            address,
-            address,
-            token,
-        )
+        logger.warning("nobody may use %s yet; an API key: aloma-py key add NAME --role admin", address)
+        logger.warning("or its first administrator: POST %s/api/v1/setup with the token %s", address, token)
 
 
 async def _until_stopped(signals: AsyncIterator[signal.Signals], house: House, grace: Millis) -> None:

@@ -7,6 +7,7 @@ processes out while it is open; they may look with :func:`~aloma_py.store.admin.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,13 +21,19 @@ from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Millis
 from aloma_py.store import connections, retention, search
 from aloma_py.store.lockfile import FileLock
-from aloma_py.store.stash import StashCipher, load_keys
+from aloma_py.store.stash import KEY_VARIABLE, StashCipher, key_file, load_keys
 from aloma_py.store.workspace import SQLiteWorkspaceStore
 from aloma_py.store.writer import GroupWriter, Write, translate
 
 T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
+
+_ENCRYPTED: Final = """
+SELECT EXISTS (SELECT 1 FROM variable WHERE sealed IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM webhook WHERE sealed IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM task WHERE stash IS NOT NULL)
+"""
 
 
 @contextmanager
@@ -36,6 +43,8 @@ def _explaining(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translate(error, place, "read") from error
+    except OverflowError as error:
+        raise InputError("a number is larger than the store can take") from error
     except UnicodeEncodeError as error:
         raise InputError(f"{error.object!r} is no text that can be looked for: it holds half a character") from error
 
@@ -100,9 +109,21 @@ class SQLiteStore:
     def cipher(self) -> StashCipher:
         """Encrypts ``$stash`` values; makes the key file where there is no key yet. In memory the key is random."""
         if self._cipher is None:
+            self._refuse_another_key()
             key, *before = [self._key] if self._key else load_keys(self.path)
             self._cipher = StashCipher(key, before)
         return self._cipher
+
+    def _refuse_another_key(self) -> None:
+        """Make no new key for a store that holds values of one that is gone: they could never be read again."""
+        if self._key or self.path is None or os.environ.get(KEY_VARIABLE) or key_file(self.path).exists():
+            return
+        with self.reading() as reader:
+            if reader.execute(_ENCRYPTED).fetchone()[0]:
+                raise StoreError(
+                    f"the key file {key_file(self.path)} is not there, but the store holds values that were encrypted "
+                    f"with its key; put it back, or give the key in {KEY_VARIABLE}"
+                )
 
     @property
     def key_given(self) -> bool:

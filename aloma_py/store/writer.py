@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Final
 
-from aloma_py.errors import AlomaError, StaleTask, StoreBusy, StoreError, StoreFull
+from aloma_py.errors import AlomaError, InputError, StaleTask, StoreBusy, StoreError, StoreFull
 from aloma_py.store import statements
 from aloma_py.store.records import Row
 
@@ -151,7 +151,7 @@ class GroupWriter:
             _perform(connection, batch)
             connection.execute("COMMIT")
         except BaseException as error:
-            problem = error if isinstance(error, AlomaError) else translate(error, self._place)
+            problem = _problem(error, self._place)
             for write in batch:
                 write.error = problem
             self._roll_back()
@@ -166,6 +166,16 @@ class GroupWriter:
                 self.connection.execute("ROLLBACK")
             except sqlite3.Error:
                 return
+
+
+def _problem(error: BaseException, place: str) -> AlomaError:
+    if isinstance(error, AlomaError):
+        return error
+    if isinstance(error, UnicodeEncodeError):
+        return InputError("a text holds half a character, which cannot be stored")
+    if isinstance(error, OverflowError) or "Error binding parameter" in str(error):
+        return InputError(f"a value cannot be stored: {error}")
+    return translate(error, place)
 
 
 def _perform(connection: sqlite3.Connection, batch: Sequence[Write]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import aloma_py
-from aloma_py.errors import AlomaError
+from aloma_py.errors import AlomaError, suggest
+from aloma_py.serve.web.access import COOKIE
+from aloma_py.serve.web.bodies import Bodies
 from aloma_py.serve.web.guard import Guard
 from aloma_py.serve.web.intake import Idempotency
 from aloma_py.serve.web.problems import problem, problem_of
@@ -40,12 +42,14 @@ def make_app(
     home: str = "default",
     is_ready: Callable[[], str | None] = lambda: None,
     idempotency: Idempotency | None = None,
+    most_bytes: int = 2 * 1024 * 1024,
     more: Iterable[APIRouter] = (),
 ) -> FastAPI:
     """The application. ``more`` are routers beside those of the operations, below the API's prefix.
 
     ``home`` is the workspace whose operations answer for the account. ``is_ready`` gives why the application cannot
-    take requests now, or ``None``. ``idempotency`` keeps the answers to requests that can be sent again.
+    take requests now, or ``None``. ``most_bytes`` is the longest ordinary body.
+    ``idempotency`` keeps the answers to requests that can be sent again.
     """
     app = FastAPI(
         title="aloma_py",
@@ -61,8 +65,26 @@ def make_app(
     app.include_router(api)
     _tell_health(app, is_ready)
     _tell_problems(app)
+    app.add_middleware(Bodies, prefix=PREFIX, most=most_bytes)
     app.add_middleware(SecurityHeaders)
+    _tell_security(app)
     return app
+
+
+def _tell_security(app: FastAPI) -> None:
+    """Have the OpenAPI say how one shows who one is."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = make()
+        schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["key"] = {"type": "http", "scheme": "bearer", "description": "an API key"}
+        schemes["session"] = {"type": "apiKey", "in": "cookie", "name": COOKIE}
+        schema["security"] = [{"key": []}, {"session": []}]
+        schema["servers"] = [{"url": "/"}]
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _tell_health(app: FastAPI, is_ready: Callable[[], str | None]) -> None:
@@ -84,9 +106,15 @@ def _tell_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_the_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        found = [{"place": ".".join(map(str, one["loc"])), "reason": one["msg"]} for one in error.errors()]
-        first = found[0] if found else {"place": "request", "reason": "it cannot be read"}
-        return problem(422, f"{first['place']}: {first['reason']}", errors=found)
+        found = [{"place": ".".join(map(str, one["loc"])), "reason": _reason(one)} for one in error.errors()]
+        lacking = [str(one["loc"][-1]) for one in error.errors() if one["type"] == "missing"]
+        for place, one in zip(found, error.errors(), strict=True):
+            if one["type"] == "extra_forbidden":
+                place["reason"] = f"there is no such member{suggest(str(one['loc'][-1]), lacking)}"
+        # What is there and should not be says more than what is missing: it is often the same thing, misspelt.
+        first = next((one for one in found if one["reason"].startswith("there is no")), found[0] if found else None)
+        detail = f"{first['place']}: {first['reason']}" if first else "the request cannot be read"
+        return problem(422, detail, errors=found)
 
     @app.exception_handler(HTTPException)
     async def of_the_router(request: Request, error: Exception) -> Response:
@@ -98,6 +126,18 @@ def _tell_problems(app: FastAPI) -> None:
     async def of_the_server(request: Request, error: Exception) -> Response:
         logger.error("%s %s could not be answered", request.method, request.url.path, exc_info=error)
         return problem_of(error)
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """What is wrong, in our words where the library's are of its own workings."""
+    match error["type"]:
+        case "json_invalid":
+            return f"the body is no JSON: {error.get('ctx', {}).get('error', 'it cannot be read')}"
+        case "model_attributes_type" | "dict_type" | "model_type" if tuple(error["loc"]) == ("body",):
+            return "a JSON object was expected, with Content-Type: application/json"
+        case "missing":
+            return "this is missing"
+    return str(error["msg"])
 
 
 class SecurityHeaders:

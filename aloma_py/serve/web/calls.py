@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request
 from starlette.responses import Response, StreamingResponse
@@ -17,6 +18,9 @@ from aloma_py.serve.web.guard import ACCOUNT, Guard
 from aloma_py.serve.web.problems import AccessError
 from aloma_py.serve.web.routes import Finder
 
+MOST_FOLLOWERS: Final = 500
+"""How many clients may follow tasks of one workspace at once."""
+
 
 def calls_router(find: Finder, guard: Guard) -> APIRouter:
     """``POST /workspaces/{workspace}/call/{operation}`` with the arguments as a JSON object, and ``follow``.
@@ -24,6 +28,7 @@ def calls_router(find: Finder, guard: Guard) -> APIRouter:
     They are not in the OpenAPI: each operation has a route of its own there.
     """
     router = APIRouter()
+    following: Counter[str] = Counter()
 
     @router.post("/workspaces/{workspace}/call/{name}", include_in_schema=False)
     async def call(
@@ -45,7 +50,21 @@ def calls_router(find: Finder, guard: Guard) -> APIRouter:
         (await guard.identify(request)).caller(workspace, Role.VIEWER)
         operations = find(workspace)
         await operations.call("show_task", {"id": id})  # an unknown one is told before the stream begins
-        return StreamingResponse(_lines(operations, id, after), media_type="application/x-ndjson")
+        if following[workspace] >= MOST_FOLLOWERS:
+            raise AccessError(429, f"{MOST_FOLLOWERS} clients follow tasks of this workspace already", retry_after=30)
+
+        async def lines() -> AsyncIterator[bytes]:
+            following[workspace] += 1
+            try:
+                async for line in _lines(operations, id, after):
+                    (await guard.identify(request)).caller(workspace, Role.VIEWER)  # a key may be revoked meanwhile
+                    yield line
+            except AccessError as error:
+                yield _text({"error": wire.error_to_json(error)}) + b"\n"
+            finally:
+                following[workspace] -= 1
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     return router
 

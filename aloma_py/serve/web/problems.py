@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -22,6 +23,8 @@ from aloma_py.errors import (
     StoreFull,
 )
 from aloma_py.serve import wire
+
+logger = logging.getLogger("aloma_py.serve")
 
 MEDIA: Final = "application/problem+json"
 
@@ -69,7 +72,7 @@ def status_of(error: Exception) -> int:
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: object) -> Response:
     """A response that tells a problem; ``more`` are members of its own (``errors``)."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return Response(json.dumps(body, ensure_ascii=False), status, dict(headers or {}), MEDIA)
+    return Response(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), status, dict(headers or {}), MEDIA)
 
 
 def problem_of(error: Exception) -> Response:
@@ -85,6 +88,11 @@ def problem_of(error: Exception) -> Response:
         headers["Retry-After"] = RETRY_AFTER
     if status == 500:
         return problem(status, "the server failed; its log says why", headers)
+    if isinstance(error, StoreError) and status == 503:
+        logger.warning("a request could not be carried out: %s", error)
+        why = "there is no room left" if isinstance(error, StoreFull) else "the server's log says why"
+        return problem(status, f"the store cannot do this now: {why}; try again later", headers, error="StoreError",
+                       family="StoreError")  # fmt: skip
     told = wire.error_to_json(error)
     family = "InputError" if isinstance(error, AccessError) else told["family"]
     return problem(status, str(error), headers, error=told["type"], family=family)

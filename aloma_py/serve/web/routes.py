@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from starlette.responses import Response
 
 from aloma_py import jsontext
-from aloma_py.errors import StaleVersion
+from aloma_py.errors import NotFoundError, StaleVersion
 from aloma_py.operations import Operations, Role
 from aloma_py.operations.operations import GROUPS
 from aloma_py.operations.registry import Operation, operations_of
@@ -47,7 +47,8 @@ def operations_router(find: Finder, guard: Guard, home: str, idempotency: Idempo
             if facts.route:
                 method = getattr(group, facts.name)
                 versioned = "version" in inspect.signature(method).parameters and not facts.reading
-                endpoint = _endpoint(find, guard, facts, home, idempotency, versioned=versioned)
+                known = _query_members(facts, method)
+                endpoint = _endpoint(find, guard, facts, home, idempotency, known=known, versioned=versioned)
                 _add(router, endpoint, facts, method)
     return router
 
@@ -76,14 +77,22 @@ def _endpoint(
     home: str,
     idempotency: Idempotency | None,
     *,
+    known: frozenset[str],
     versioned: bool,
 ) -> Callable[..., Awaitable[Response]]:
-    """The endpoint of an operation. ``versioned``: it takes the version that it was made on, as If-Match too."""
+    """The endpoint of an operation.
+
+    ``known`` are the members that its query may have. ``versioned``: it takes the version that it was made on, as
+    If-Match too.
+    """
 
     async def endpoint(
         request: Request, workspace: str = home, body: _Closed | None = None, **arguments: Any
     ) -> Response:
         who = (await guard.identify(request)).caller(ACCOUNT if facts.account else workspace, facts.least)
+        strange = next((name for name in request.query_params if name not in known), None)
+        if strange is not None:  # a filter that is not known would give everything
+            raise NotFoundError("query member", strange, known)
         if body is not None:
             arguments.update(body.model_dump(exclude_unset=True))
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -108,6 +117,13 @@ def _endpoint(
         return await idempotency.answer(request, workspace, who.name, now, make, keep=keep)
 
     return endpoint
+
+
+def _query_members(facts: Operation, method: Callable[..., Any]) -> frozenset[str]:
+    verb, path = facts.route.split(" ", 1)
+    if verb not in IN_QUERY:
+        return frozenset()
+    return frozenset(list(inspect.signature(method).parameters)[1:]) - set(re.findall(r"{(\w+)", path))
 
 
 def _signature(facts: Operation, verb: str, path: str, method: Callable[..., Any]) -> inspect.Signature:

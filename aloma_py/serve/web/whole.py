@@ -47,6 +47,7 @@ class Web:
             home=house.settings.workspace,
             is_ready=lambda: "the engine is stopping" if house.stopping else None,
             idempotency=Idempotency(self._store),
+            most_bytes=max(2 * 1024 * 1024, 2 * house.settings.max_data_bytes),
             more=[
                 access_router(keepers),
                 events_router(house.find, keepers, self.events),

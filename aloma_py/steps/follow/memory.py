@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from typing import Final
 
 from aloma_py.paths import Path, overlaps
 from aloma_py.steps.definition import Footprint, Unknown
@@ -38,6 +39,10 @@ MAX_REFS = 48
 
 MAX_CHAIN = 4
 """A name that may refer to more than so many places, each below the first, is taken to refer to all below that."""
+
+
+MOST_NAMES: Final = 256
+"""Members of one object that are told apart; an object with more of them may have any."""
 
 
 class Memory:
@@ -103,6 +108,8 @@ class Memory:
         """Objects made at ``site`` may have these members; ``None``: any."""
         known = self.keys.get(site, frozenset())
         joined = None if known is None or names is None else known | names
+        if joined is not None and len(joined) > MOST_NAMES:
+            joined = None
         if site not in self.keys or joined != known:
             self.keys[site] = joined
             self.grew = True

@@ -120,8 +120,7 @@ def test_an_unknown_workspace_is_told_and_not_made(shell: Shell, words: list[str
     shell("task", "new", "order", "-d", "{}")
     for _ in range(2):
         assert shell.refused("task", *words, "--workspace", "defalt") == (
-            "there is no workspace 'defalt'; did you mean 'default'? "
-            "(`aloma-py serve PATH --workspace defalt` makes one)"
+            "there is no workspace 'defalt'; did you mean 'default'? (`aloma-py workspace add defalt` makes one)"
         )
 
 

@@ -15,7 +15,7 @@ from aloma_py.deploy import applying
 from aloma_py.deploy.planning import Change, Present, plan
 from aloma_py.deploy.reading import read_deployment
 from aloma_py.deploy.wanted import WorkspaceWanted
-from aloma_py.errors import LoadError
+from aloma_py.errors import InputError, LoadError
 from aloma_py.serve.house import House
 from aloma_py.settings import Settings
 from aloma_py.store.sqlite import SQLiteStore
@@ -130,15 +130,26 @@ async def test_a_failure_half_way_leaves_what_was_there(tmp_path: Path) -> None:
         await deploy(asker, wanted)
         before = [await asker.call(name) for name in ("list_steps", "list_variables", "list_webhooks")]
         (tmp_path / "steps" / "add.js").write_text(STEP.replace("b: null", "b: null, c: null"))
-        text = FILE.replace("https://shop", "https://other").replace("0 3 * * *", "0 99 * * *").replace("[eu]", "[us]")
+        text = FILE.replace("https://shop", "https://other").replace("[eu]", "[us]")
+        text = text.replace("description: orders come here", "rate: nonsense")
         with pytest.raises(applying.DeployError) as caught:
             await deploy(asker, written(tmp_path, text))
-        assert "schedule 'nightly'" in str(caught.value) and "everything is as it was before" in str(caught.value)
+        assert "webhook 'shop'" in str(caught.value) and "everything is as it was before" in str(caught.value)
         after = [await asker.call(name) for name in ("list_steps", "list_variables", "list_webhooks")]
         changing = ("updated_at",)
         cut = [[{k: v for k, v in one.items() if k not in changing} for one in part] for part in (*before, *after)]
         assert cut[:3] == cut[3:]
         assert (await asker.call("show_workspace"))["tags"] == ["eu"]
+
+
+async def test_a_time_that_is_none_is_told_before_anything_is_changed(tmp_path: Path) -> None:
+    wanted = written(tmp_path)
+    async with opened(tmp_path) as asker:
+        await deploy(asker, wanted)
+        asker.asked.clear()
+        with pytest.raises(InputError, match="schedule 'nightly'"):
+            await deploy(asker, written(tmp_path, FILE.replace("0 3 * * *", "0 99 * * *").replace("[eu]", "[us]")))
+        assert "update_workspace" not in asker.asked
 
 
 async def test_a_step_that_cannot_be_loaded_is_told_before_anything_is_changed(tmp_path: Path) -> None:

@@ -214,7 +214,10 @@ async def test_a_store_that_cannot_ends_it_and_says_which_were_taken(monkeypatch
         assert len(await here.tasks()) == 2
         calls = 1
         status, told = await here.bulk({"data": {}})
-        assert (status, told[0]["detail"]) == (503, "there is no room")
+        assert (status, told[0]["detail"]) == (
+            503,
+            "the store cannot do this now: there is no room left; try again later",
+        )
 
 
 @pytest.mark.parametrize(
