@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from starlette.responses import Response
 
 from aloma_py import jsontext
-from aloma_py.errors import NotFoundError, StaleVersion
+from aloma_py.errors import InputError, NotFoundError, StaleVersion
 from aloma_py.operations import Operations, Role
 from aloma_py.operations.operations import GROUPS
 from aloma_py.operations.registry import Operation, operations_of
@@ -92,7 +92,7 @@ def _endpoint(
         who = (await guard.identify(request)).caller(ACCOUNT if facts.account else workspace, facts.least)
         strange = next((name for name in request.query_params if name not in known), None)
         if strange is not None:  # a filter that is not known would give everything
-            raise NotFoundError("query member", strange, known)
+            raise InputError(str(NotFoundError("query member", strange, known)))
         if body is not None:
             arguments.update(body.model_dump(exclude_unset=True))
         given = {name: value for name, value in arguments.items() if value is not None}
