@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_WORKSPACE: Final = "default"
+"""The workspace that is always there."""
 
 
 class Settings(BaseSettings):
@@ -14,7 +18,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ALOMA_", extra="ignore", frozen=True)
 
     store: Path = Field(Path("aloma.db"), description="the SQLite file; its lock, key and socket lie beside it")
-    workspace: str = Field("default", description="the workspace that commands mean")
+    workspace: str = Field(DEFAULT_WORKSPACE, description="the workspace that commands mean")
     http: str = Field("127.0.0.1:8765", description="where `serve` listens for HTTP, HOST:PORT; `off`: nowhere")
     proxies: str = Field("", description="addresses of proxies whose X-Forwarded-For is believed, with commas")
     url: str = Field("", description="a server elsewhere, https://HOST, that commands talk to instead of a local store")

@@ -12,6 +12,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from aloma_py import jsontext
 from aloma_py.errors import InputError, StoreError
+from aloma_py.groups import unwrapped
 from aloma_py.models import Json
 from aloma_py.operations import READING, Operations
 from aloma_py.serve import wire
@@ -126,13 +127,8 @@ async def find_server(settings: Settings) -> anyio.abc.SocketStream | None:
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
     """Run ``work`` in an event loop. What it raises comes out as it is, not in a task group's wrapping."""
-    try:
+    with unwrapped():
         return anyio.run(work)
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
 
 
 def ask(

@@ -16,6 +16,7 @@ import anyio
 import anyio.abc
 
 from aloma_py import jsontext
+from aloma_py.groups import unwrapped
 from aloma_py.javascript.dialogue import Dialogue
 from aloma_py.javascript.job import Job, ScriptMemory, Surroundings
 from aloma_py.javascript.link import Link, Message, WorkerDied
@@ -45,20 +46,21 @@ class Pool:
             finally:
                 self._users -= 1
             return
-        async with _unwrapped(), anyio.create_task_group() as group:
-            self._group, self._users = group, 1
-            try:
-                yield
-            finally:
-                self._group, self._users = None, 0
-                links, self.links = self.links, []
-                for link in links:
-                    link.kill()
-                # Their sockets end by that. To cancel who reads just then would leave a complaint in the log.
-                with anyio.move_on_after(1, shield=True):
+        with unwrapped():
+            async with anyio.create_task_group() as group:
+                self._group, self._users = group, 1
+                try:
+                    yield
+                finally:
+                    self._group, self._users = None, 0
+                    links, self.links = self.links, []
                     for link in links:
-                        await link.ended.wait()
-                group.cancel_scope.cancel()
+                        link.kill()
+                    # Their sockets end by that. To cancel who reads just then would leave a complaint in the log.
+                    with anyio.move_on_after(1, shield=True):
+                        for link in links:
+                            await link.ended.wait()
+                    group.cancel_scope.cancel()
 
     async def run(self, job: Job) -> Message:
         """Run the job's program; gives ``["done", run, patch, ops]``.
@@ -173,18 +175,6 @@ class Pool:
             return await verdict.message()
         finally:
             link.leave(isolate, number)
-
-
-@asynccontextmanager
-async def _unwrapped() -> AsyncIterator[None]:
-    """What is raised where the workers are used comes out as it is, not in a task group's wrapping."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
 
 
 class _Verdict:

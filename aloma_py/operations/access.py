@@ -14,7 +14,7 @@ from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role, read_role
 from aloma_py.operations.sites import Site
 from aloma_py.run.handles import iso
-from aloma_py.settings import Settings
+from aloma_py.settings import DEFAULT_WORKSPACE
 from aloma_py.store.ledger import Ledger, Line
 from aloma_py.store.people import ACCOUNT, People, Person, Token
 
@@ -156,7 +156,7 @@ class AccessOperations:
         return str(role)
 
     async def _check_workspace(self, name: str) -> None:
-        known = {Settings.model_fields["workspace"].default, *await self.site.store.workspaces()}
+        known = {DEFAULT_WORKSPACE, *await self.site.store.workspaces()}
         if name not in known:
             raise NotFoundError("workspace", name, known)
 

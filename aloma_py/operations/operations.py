@@ -66,7 +66,8 @@ class Operations:
         for kind in GROUPS:
             group = kind(site)
             self._methods.update({name: getattr(group, name) for name in operations_of(kind)})
-        self._tasks = TaskOperations(site)
+            if isinstance(group, TaskOperations):
+                self._tasks = group
         self._ledger = Ledger(site.store)
 
     @property

@@ -29,7 +29,7 @@ caller: ContextVar[Caller] = ContextVar("aloma_py_caller", default=LOCAL)
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation's own facts. ``group`` is the class that has the method."""
+    """An operation's own facts."""
 
     name: str
     least: Role

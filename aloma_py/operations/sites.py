@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from aloma_py.engine import Engine
 from aloma_py.errors import NotFoundError, StoreError
 from aloma_py.match.table import StepTable
-from aloma_py.settings import Settings
+from aloma_py.settings import DEFAULT_WORKSPACE, Settings
 from aloma_py.steps import StepSet
 from aloma_py.store.sqlite import SQLiteStore
 
@@ -65,8 +65,8 @@ class Site:
         """Refuse a workspace that nobody has made: likely a slip (SPEC §5). The default one is always there."""
         if self._known:
             return
-        name, default = self.workspace, Settings.model_fields["workspace"].default
-        names = {default, *await self.store.workspaces()}
+        name = self.workspace
+        names = {DEFAULT_WORKSPACE, *await self.store.workspaces()}
         if name not in names:
             error = NotFoundError("workspace", name, names)
             error.args = (f"{error} (`aloma-py workspace add {name}` makes one)",)

@@ -17,6 +17,7 @@ from aloma_py import jsontext
 from aloma_py.changes import diff
 from aloma_py.clock import current_run
 from aloma_py.errors import ResultError, RunError, StepTimeout
+from aloma_py.groups import innermost
 from aloma_py.intake import nearly_full
 from aloma_py.javascript.job import ScriptError
 from aloma_py.models import Change, ErrorInfo, Json, LogLine, Millis
@@ -166,7 +167,7 @@ async def _call(context: RunContext) -> None:
                 async with context.calls:
                     await step.function(**arguments)
             except BaseExceptionGroup as group:
-                error = _only(group)
+                error = innermost(group)  # the step's code is the only one that raises in it
                 raise error from error.__cause__  # without the group, and with what lay under the error
         else:
             await step.function(**arguments)
@@ -199,14 +200,6 @@ def _is_coverage() -> bool:
     """Whether the trace function only counts lines."""
     trace = sys.gettrace()
     return "coverage" in f"{type(trace).__module__}.{getattr(trace, '__module__', '')}"
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error inside a task group's wrapping; the step's code is the only one that raises in it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _changes(context: RunContext) -> tuple[Change, ...]:

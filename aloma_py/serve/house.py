@@ -61,7 +61,6 @@ class House:
         self.store = store
         self.settings = settings
         self.served: dict[str, Served] = {}
-        self.broken: dict[str, str] = {}  # workspaces that could not be loaded, and why
         self._group = group
         self._config = dict(config or {})
         self._watchers = tuple(watchers)
@@ -102,7 +101,6 @@ class House:
             try:
                 await self.open(name)
             except (InputError, StoreError) as error:
-                self.broken[name] = str(error)
                 logger.warning("workspace %r is not served: %s", name, error)
 
     async def begin(self) -> None:
@@ -142,7 +140,6 @@ class House:
             served = self.served[name] = self._served(name, workspace)
             if self._begun:
                 await self._group.start(self._serve, served)
-            self.broken.pop(name, None)
             self._idle.pop(name, None)
             return served
 
@@ -240,8 +237,6 @@ class House:
         try:
             # While tasks are advanced the loop must not stand still; before, there is nothing to hold up.
             return await anyio.to_thread.run_sync(load) if self._begun else load()
-        except LoadError:
-            raise
         except OSError as error:
             raise LoadError(f"the steps of the workspace {name!r} cannot be read: {error}") from error
 

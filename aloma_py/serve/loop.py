@@ -11,19 +11,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket as Socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
 
 from aloma_py.errors import InputError, NotFoundError, StoreError
+from aloma_py.groups import unwrapped
 from aloma_py.models import Entry, Millis, Task, TaskState
 from aloma_py.operations import DAY, Operations
 from aloma_py.serve.control import control_socket
 from aloma_py.serve.firing import Firing
 from aloma_py.serve.house import House
 from aloma_py.serve.watching import watch_files
-from aloma_py.settings import Settings
+from aloma_py.settings import DEFAULT_WORKSPACE, Settings
 from aloma_py.store.rotation import check_key
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.usage import UsageCounter
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from aloma_py.serve.web.whole import Web
 
 logger = logging.getLogger("aloma_py.serve")
-
-DEFAULT: Final[str] = Settings.model_fields["workspace"].default
 
 MAINTENANCE: Millis = 3_600_000
 """How often what is old is purged, and the search is brought up to date."""
@@ -89,10 +88,10 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     the store, :class:`~aloma_py.errors.LoadError` where a step cannot be loaded; then nothing was changed.
     """
     # From the beginning: a signal that comes while the store is being opened is not to be lost.
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with unwrapped(), anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         settings = what.settings
         store = SQLiteStore(settings.store)
-        async with _unwrapped(), store, anyio.create_task_group() as group:
+        async with store, anyio.create_task_group() as group:
             listener = _listen(settings.http)
             web = _web_of(store, listener)
             usage = UsageCounter(store)
@@ -154,8 +153,8 @@ async def _answering(house: House, web: Web | None, listener: Socket | None) -> 
 async def _refuse_unknown(what: Serving, store: SQLiteStore) -> None:
     """Without steps, only a workspace that there is can be served: another one is likely a slip."""
     name, known = what.settings.workspace, await store.workspaces()
-    if not what.sources and name not in (DEFAULT, *known):
-        error = NotFoundError("workspace", name, (DEFAULT, *known))
+    if not what.sources and name not in (DEFAULT_WORKSPACE, *known):
+        error = NotFoundError("workspace", name, (DEFAULT_WORKSPACE, *known))
         raise InputError(f"{error} (`aloma-py workspace add {name}`, or `aloma-py serve PATH --workspace {name}`)")
 
 
@@ -249,15 +248,3 @@ def _log_ends(task: Task, entries: Sequence[Entry]) -> None:
             task.reason,
             extra={"action": "task_ended", "task": task.id, "state": task.state.value},
         )
-
-
-@asynccontextmanager
-async def _unwrapped() -> AsyncIterator[None]:
-    """Raise what was raised inside task groups as it is."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None

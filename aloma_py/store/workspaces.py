@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aloma_py.errors import NotFoundError, StateError
 from aloma_py.jsontext import dumps, loads
 from aloma_py.models import Millis
-from aloma_py.settings import Settings
+from aloma_py.settings import DEFAULT_WORKSPACE
 from aloma_py.store.removal import remove_tasks
 from aloma_py.store.writer import Write
 
@@ -26,7 +26,7 @@ Facts = dict[str, Any]
 Change = Callable[[Facts], Mapping[str, Any]]
 """From the facts as they are to those that change; what is ``None`` is taken out. It may raise."""
 
-DEFAULT: Final[str] = Settings.model_fields["workspace"].default
+DEFAULT: Final = DEFAULT_WORKSPACE
 """The workspace that is always there, with a row or without one."""
 
 BATCH: Final = 200

@@ -45,10 +45,3 @@ class Guard(Protocol):
 
     async def identify(self, request: Request) -> Identity:
         """Whoever made the request; :class:`AccessError` 401 where it is not known."""
-
-
-class Nobody:
-    """A guard that knows nobody: everything but what is open to all is refused."""
-
-    async def identify(self, request: Request) -> Identity:
-        raise AccessError(401, "sign in, or give an API key: Authorization: Bearer …")
