@@ -12,7 +12,7 @@ from typing import Final
 
 ORDER: Final = (
     "encoding", "base64", "events", "urlparams", "url", "clone", "buffer", "hashes", "random", "crypto", "paths",
-    "graph", "mapper", "console", "fetch", "patch", "errors", "given", "judge", "run", "harden",
+    "graph", "mapper", "console", "fetch", "patch", "errors", "given", "judge", "onerun", "run", "harden",
 )  # fmt: skip
 """The modules, each after those that it uses."""
 

@@ -1,14 +1,11 @@
 // The runs of an isolate. The host posts messages, each is handled with all that follows from it (the microtasks) before
 // the next, and what the runs have to say is collected in the outbox.
 const { parse, stringify } = JSON;
-const { hasOwn, defineProperty, create, keys } = Object;
-const { describe, advise, CallError, after } = internal;
+const { defineProperty, create, keys } = Object;
+const { describe, advise, CallError, after, Run, touched, wasAsked, namesStash } = internal;
 const now = Date.now.bind(Date);
 const NativePromise = Promise;
 const resolved = NativePromise.resolve.bind(NativePromise);
-const PENDING_CALLS = 10_000;
-const MOST_SAID = 30_000;           // messages of a run in one turn: the engine has others to hear
-const MOST_SAID_LENGTH = 16 << 20;
 const TIMER_MILLIS = 0.5;  // what a timer counts for at least: turns too short to measure must end too
 
 // A BigInt is a whole number in JSON.
@@ -20,144 +17,12 @@ const progress = new Int32Array(internal.progress = new SharedArrayBuffer(20));
 const modules = new Map();   // key -> factory of a step
 const libraries = create(null);  // namespace -> its exports
 const runs = new Map();
-const stashing = new Set();  // the keys of the steps whose code names data.$stash
-const LIBRARY = Symbol('a library');
 let current = null;          // the run whose message is handled
-const touched = new Set();   // the runs that something was done of in this turn: their own, or another's
 let verdict = null;          // what is to be said of a condition when the turn has ended well
 let outbox = [];
 let inbox = [];
 let handled = 0;             // messages of the engine so far
 const emit = message => { outbox.push(stringify(message)) };
-
-// The promise of a call: it knows whether somebody has asked for what came of it.
-class Answer extends NativePromise {
-  #asked = false;
-  static wasAsked = answer => answer.#asked;
-  static get [Symbol.species]() { return NativePromise }
-  then(...handlers) { this.#asked = true; return super.then(...handlers) }
-}
-const { wasAsked } = Answer;
-delete Answer.wasAsked;
-
-class Run {
-  constructor(id, spec) {
-    this.id = id;
-    this.spec = spec;
-    this.before = spec.data;
-    this.data = internal.copy(spec.data);
-    if (stashing.has(spec.key) || stashing.has(LIBRARY)) withStash(this.data);
-    this.calls = new Map();    // call -> [resolve, reject]
-    this.answers = new Set();  // promises of the ends of the calls under way
-    this.timers = new Map();
-    this.failed = [];          // calls that failed and nobody may have asked for
-    this.ops = [];
-    this.lines = spec.limits.logLines;
-    this.bytes = spec.limits.logBytes;
-    this.used = 0;
-    this.lastCall = 0;
-    this.missing = null;
-    this.said = [];            // the messages of this turn, and their length
-    this.saidLength = 0;
-    this.most = spec.limits.dataBytes * 2 + 100_000;  // characters of a message
-    this.floats = 0;           // promises under way that the code does not wait for
-    this.returned = false;
-    this.ended = false;
-    this.idle = false;
-  }
-
-  // Has the answer of the call that was made last be what `shape` makes of it.
-  shape(answer, shape) {
-    const handlers = this.calls.get(this.lastCall);
-    const [resolve, reject] = handlers;
-    handlers[0] = value => {
-      try { value = shape(value) } catch (error) { reject(error); return }
-      resolve(value);
-    };
-    return answer;
-  }
-
-  open() {
-    if (!this.ended) return;
-    throw new Error(`the run of step '${this.spec.step.name}' has ended; what its code asks for now is refused`);
-  }
-
-  say(kind, ...rest) {
-    const told = stringify([kind, this.id, ...rest]);
-    this.saidLength += told.length;
-    if (told.length > this.most) {
-      const { dataBytes } = this.spec.limits;
-      throw new internal.ResultError(`a call's arguments are more than the limit of ${dataBytes} bytes`);
-    }
-    if (this.said.length >= MOST_SAID || this.saidLength > MOST_SAID_LENGTH) {
-      throw new RangeError('the step asks for too much at once; await some of it before it goes on');
-    }
-    this.said.push([kind, told]);
-    touched.add(this);
-  }
-
-  // A promise that the code does not wait for has come to its end.
-  landed() {
-    this.floats--;
-    touched.add(this);
-  }
-
-  // What was said in this turn goes out at its end; of a run that failed in it, only its log.
-  flush(whole) {
-    for (const [kind, told] of this.said) if (whole || kind === 'log') outbox.push(told);
-    this.said = [];
-    this.saidLength = 0;
-  }
-
-  op(name, ...args) {
-    this.open();
-    if (this.ops.length >= PENDING_CALLS * 10) throw new RangeError('the step asks for too many things in one run');
-    const wish = [name, internal.plain(args, [], this.spec.limits.depth + 4)];
-    if (!name.startsWith('audit')) wish.push(new Error().stack);  // the engine may refuse it, and says where it was
-    this.ops.push(wish);
-  }
-
-  log(level, line) {
-    if (this.ended || this.lines < 0) return;
-    this.bytes -= line.length;
-    if (--this.lines < 0 || this.bytes < 0) { this.lines = -1; level = 'full'; line = '' }
-    this.say('log', level, line);
-  }
-
-  call(kind, ...args) {
-    this.open();
-    if (this.calls.size >= PENDING_CALLS) {
-      throw new RangeError(`more than ${PENDING_CALLS} calls are under way; await some before the next`);
-    }
-    const id = ++this.lastCall;
-    const site = new Error();  // its stack is only written down when it is asked for
-    const answer = new Answer((resolve, reject) => this.calls.set(id, [resolve, reject, site]));
-    this.say('call', id, kind, internal.plain(args, [], this.spec.limits.depth + 4));
-    const ended = after(answer, () => { this.answers.delete(ended); touched.add(this) }, error => {
-      this.answers.delete(ended);
-      touched.add(this);
-      this.failed.push([answer, error]);
-    });
-    this.answers.add(ended);
-    return answer;
-  }
-}
-Object.freeze(Answer);
-Object.freeze(Answer.prototype);
-internal.Answer = Answer;
-
-// `data.$stash` is there without being made.
-const withStash = data => {
-  if (!hasOwn(data, '$stash')) {
-    defineProperty(data, '$stash', {
-      get() { const made = {}; set(this, made); return made },
-      set(value) { set(this, value) },
-      configurable: true, enumerable: false,
-    });
-  }
-};
-const set = (object, value) =>
-  defineProperty(object, '$stash', { value, writable: true, configurable: true, enumerable: true });
 
 // What library code is given: the same, of the run at work.
 const ofCurrent = name => new Proxy(function () {}, {
@@ -251,7 +116,7 @@ const finish = (run, error) => {
     }
     message = stringify(['fail', run.id, told]);
   }
-  run.flush(!error);
+  run.flush(!error, outbox);
   run.ended = true;
   runs.delete(run.id);
   outbox.push(message);
@@ -291,7 +156,7 @@ const dispatch = {
     const run = runs.get(id);
     runs.delete(id);
     if (run) {
-      run.flush(false);
+      run.flush(false, outbox);
       run.ended = true;
       for (const left of [run.calls, run.timers, run.answers]) left.clear();
     }
@@ -341,7 +206,7 @@ internal.pump = (acknowledged, messages, exact, batch) => {
     if (verdict) emit(verdict);
     const took = now() - began;
     if (took >= longest) [longest, progress[SLOWEST]] = [took, message[1]];
-    for (const run of touched) if (!run.ended) run.flush(true);
+    for (const run of touched) if (!run.ended) run.flush(true, outbox);
     touched.clear();
     const run = current;
     current = null;
@@ -379,7 +244,7 @@ internal.load = (key, file, factory) => {
   // What the text does not name is not made: there is no other way to a name.
   const source = sourceOf.call(factory);
   const body = source.slice(source.indexOf('{'));
-  if (body.includes('stash')) stashing.add(key);
+  if (body.includes('stash')) namesStash(key);
   const named = name => body.includes(name) || body.includes('\\u') || body.includes('arguments');
   const used = STEP_NAMES.map(name => (named(name) ? name : null));
   modules.set(key, (given, floating, computed = computeNow) => {
@@ -397,7 +262,7 @@ internal.library = (namespace, file, factory) => {
   factory(task, connectors, internal.libraries, audit, logger, later('config'), later('fetch'), later('setTimeout'),
     later('clearTimeout'), later('setInterval'), later('clearInterval'), later('setImmediate'),
     module, module.exports, notFound(file), value => (current ? current.floating(value) : value));
-  if (sourceOf.call(factory).includes('stash')) stashing.add(LIBRARY);
+  if (sourceOf.call(factory).includes('stash')) namesStash(null);
   const known = create(Object.prototype, Object.getOwnPropertyDescriptors(libraries[namespace] ?? {}));
   Object.defineProperties(known, Object.getOwnPropertyDescriptors(module.exports));
   libraries[namespace] = Object.freeze(known);  // a step that changed it would change it for all that follow
