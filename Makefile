@@ -16,7 +16,7 @@ help:
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PY) -c 'import sys; sys.exit("aloma_py needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PY) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,dev,docs]'
 	@touch $@
 
 demo: $(VENV)/.ready

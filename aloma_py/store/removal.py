@@ -15,6 +15,7 @@ BY_NUMBER: Final = {"search": "rowid", "search_dirty": "task_no"}
 KEPT: Final = (
     "workspace", "file", "search_state", "_sqlite_migrations", "script", "script_version", "variable", "webhook",
     "webhook_key", "schedule", "firing", "person", "membership", "token", "ledger", "usage", "idempotency",
+    "source", "connector", "notification_group", "notification",
 )  # fmt: skip
 """Tables with nothing of a single task in them."""
 

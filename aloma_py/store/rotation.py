@@ -18,6 +18,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from aloma_py.errors import InputError, StoreError
+from aloma_py.store.places import (
+    connector_place,
+    connector_what,
+    group_place,
+    group_what,
+    place_of,
+    source_place,
+    source_what,
+    webhook_what,
+    what_of,
+)
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.stash import (
     KEY_BYTES,
@@ -31,7 +42,6 @@ from aloma_py.store.stash import (
     sync_folder,
     write_keys,
 )
-from aloma_py.store.variables import place_of, what_of
 from aloma_py.store.writer import Write
 
 logger = logging.getLogger("aloma_py.store")
@@ -42,11 +52,31 @@ NEW_KEY_VARIABLE: Final = "ALOMA_STASH_KEY_NEW"
 BATCH: Final = 200
 """How many tasks' values are encrypted anew in one transaction: others write in between."""
 
-_FINGERPRINTS: Final = """
-SELECT DISTINCT substr(stash, 1, 8) FROM task WHERE stash IS NOT NULL
-UNION SELECT substr(sealed, 1, 8) FROM variable WHERE sealed IS NOT NULL
-UNION SELECT substr(sealed, 1, 8) FROM webhook WHERE sealed IS NOT NULL
-"""
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A table with encrypted values in its column ``sealed``; ``place`` makes of the columns ``key`` what each is
+    bound to, and ``what`` of the columns ``named`` what it is called in an error."""
+
+    table: str
+    key: tuple[str, ...]
+    place: Callable[..., str]
+    named: tuple[str, ...]
+    what: Callable[..., str]
+
+
+SEALED: Final = (
+    _Sealed("variable", ("workspace", "name"), place_of, ("workspace", "name"), what_of),
+    _Sealed("webhook", ("id",), str, ("workspace", "name"), webhook_what),
+    _Sealed("source", ("workspace",), source_place, ("workspace",), source_what),
+    _Sealed("connector", ("workspace", "namespace"), connector_place, ("workspace", "namespace"), connector_what),
+    _Sealed("notification_group", ("name",), group_place, ("name",), group_what),
+)
+"""Everything that is encrypted, beside the tasks' ``$stash``."""
+
+_FINGERPRINTS: Final = "SELECT DISTINCT substr(stash, 1, 8) FROM task WHERE stash IS NOT NULL" + "".join(
+    f" UNION SELECT substr(sealed, 1, 8) FROM {one.table} WHERE sealed IS NOT NULL" for one in SEALED
+)
 
 
 @dataclass(slots=True)
@@ -171,8 +201,8 @@ async def _bring_over(store: SQLiteStore, done: Rotation) -> None:
     """Encrypt with the present key what others have encrypted, in small transactions; whatever is done stays done."""
     cipher = store.cipher
     present = bytes.fromhex(cipher.fingerprint)
-    done.values += await _in_writer(store, partial(_secrets_again, cipher, present, done))
-    done.values += await _in_writer(store, partial(_webhooks_again, cipher, present, done))
+    for one in SEALED:
+        done.values += await _in_writer(store, partial(_table_again, one, cipher, present, done))
     for old in await _fingerprints(store) - {present}:
         last: int | None = 0
         while last is not None:
@@ -180,24 +210,17 @@ async def _bring_over(store: SQLiteStore, done: Rotation) -> None:
             done.values += number
 
 
-def _secrets_again(cipher: StashCipher, present: bytes, done: Rotation, connection: sqlite3.Connection) -> int:
+def _table_again(
+    one: _Sealed, cipher: StashCipher, present: bytes, done: Rotation, connection: sqlite3.Connection
+) -> int:
     number = 0
-    sql = "SELECT workspace, name, sealed FROM variable WHERE sealed IS NOT NULL AND substr(sealed, 1, 8) <> ?"
-    for workspace, name, blob in connection.execute(sql, (present,)).fetchall():
-        again = _again(cipher, place_of(workspace, name), blob, what_of(workspace, name), done)
+    columns, where = ", ".join((*one.key, *one.named)), " AND ".join(f"{column} = ?" for column in one.key)
+    sql = f"SELECT sealed, {columns} FROM {one.table} WHERE sealed IS NOT NULL AND substr(sealed, 1, 8) <> ?"
+    for blob, *row in connection.execute(sql, (present,)).fetchall():
+        key, named = row[: len(one.key)], row[len(one.key) :]
+        again = _again(cipher, one.place(*key), blob, one.what(*named), done)
         if again is not None:
-            update = "UPDATE variable SET sealed = ? WHERE workspace = ? AND name = ?"
-            number += connection.execute(update, (again, workspace, name)).rowcount
-    return number
-
-
-def _webhooks_again(cipher: StashCipher, present: bytes, done: Rotation, connection: sqlite3.Connection) -> int:
-    number = 0
-    sql = "SELECT id, workspace, name, sealed FROM webhook WHERE sealed IS NOT NULL AND substr(sealed, 1, 8) <> ?"
-    for id, workspace, name, blob in connection.execute(sql, (present,)).fetchall():
-        again = _again(cipher, id, blob, f"the secret of the webhook {name!r} of workspace {workspace!r}", done)
-        if again is not None:
-            number += connection.execute("UPDATE webhook SET sealed = ? WHERE id = ?", (again, id)).rowcount
+            number += connection.execute(f"UPDATE {one.table} SET sealed = ? WHERE {where}", (again, *key)).rowcount
     return number
 
 

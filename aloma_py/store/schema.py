@@ -10,6 +10,7 @@ import sqlite3
 from typing import Final
 
 from aloma_py.errors import StoreError
+from aloma_py.store.schema_outside import OUTSIDE
 from aloma_py.store.schema_serving import SERVING
 
 APPLICATION_ID: Final = 0x616C6F6D
@@ -159,7 +160,7 @@ BEGIN
 END;
 """
 
-MIGRATIONS: Final[dict[str, str]] = {"m001_initial": _M001, "m002_serving": SERVING}
+MIGRATIONS: Final[dict[str, str]] = {"m001_initial": _M001, "m002_serving": SERVING, "m003_outside": OUTSIDE}
 """Every migration by name, in order. Never change one that was released: add the next."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from aloma_py.errors import InputError, NotFoundError, StateError
 from aloma_py.jsontext import dumps, loads
 from aloma_py.models import Json, Millis
+from aloma_py.store.places import place_of, what_of
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.writer import Write
 
@@ -160,16 +161,6 @@ class Variables:
 
     async def _write(self, job: Callable[[sqlite3.Connection], Any]) -> Any:
         return await self._store.writer.write(Write(job=job))
-
-
-def place_of(workspace: str, name: str) -> str:
-    """What a secret is bound to: moved to another name or workspace, it cannot be read."""
-    return f"secret\0{workspace}\0{name}"
-
-
-def what_of(workspace: str, name: str) -> str:
-    """A secret in the words of an error."""
-    return f"the secret {name!r} of workspace {workspace!r}"
 
 
 def check_name(name: str) -> None:

@@ -39,7 +39,7 @@ OF_WORKSPACE: Final[dict[str, str]] = {
     "firing": "schedule IN (SELECT id FROM schedule WHERE workspace = :workspace)",
     **dict.fromkeys(
         ("blob", "file", "script", "script_version", "variable", "webhook", "schedule", "membership", "token",
-         "ledger", "usage", "idempotency"),
+         "ledger", "usage", "idempotency", "source", "connector"),
         _BY_WORKSPACE,
     ),
 }  # fmt: skip

@@ -186,7 +186,9 @@ async def test_a_deleted_workspace_can_be_had_back_for_thirty_days() -> None:
         assert (await served.ask("orders", "new_task", data={}))["state"] == "pending"
 
 
-NOT_OF_A_WORKSPACE = {"person", "search", "search_dirty", "search_state", "_sqlite_migrations"}
+NOT_OF_A_WORKSPACE = {
+    "person", "search", "search_dirty", "search_state", "_sqlite_migrations", "notification", "notification_group",
+}  # fmt: skip
 """Tables with nothing of a workspace in them; of the search, what belongs to its tasks is removed with them."""
 
 
@@ -246,7 +248,10 @@ def count(connection: Any, tables: dict[str, str]) -> dict[str, dict[str, int]]:
 
 
 def fill(connection: Any, workspace: str) -> None:
-    """Two rows for each table that leads to the workspace, whatever columns it has. Ids begin with its name."""
+    """Rows for each table that leads to the workspace, whatever columns it has: two, or the one that it may have.
+
+    Ids begin with its name.
+    """
     connection.execute("PRAGMA defer_foreign_keys = ON")
     person = "INSERT OR IGNORE INTO person (id, email, name, created_at) VALUES (?, ?, 'p', 0)"
     connection.executemany(person, [("p0", "a"), ("p1", "b")])
@@ -268,7 +273,8 @@ def fill(connection: Any, workspace: str) -> None:
                 elif needed or key:
                     values[column] = number if kind == "INTEGER" else f"{workspace}{number}"
             places = ", ".join("?" * len(values))
-            connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", list(values.values()))
+            names = ", ".join(values)
+            connection.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})", list(values.values()))
 
 
 async def test_removing_goes_on_after_an_interruption_and_cannot_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

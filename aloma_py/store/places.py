@@ -1,0 +1,44 @@
+"""What encrypted values are bound to (moved elsewhere, they cannot be read), and what they are called in errors."""
+
+from __future__ import annotations
+
+
+def place_of(workspace: str, name: str) -> str:
+    """Of a secret."""
+    return f"secret\0{workspace}\0{name}"
+
+
+def what_of(workspace: str, name: str) -> str:
+    return f"the secret {name!r} of workspace {workspace!r}"
+
+
+def webhook_what(workspace: str, name: str) -> str:
+    """Of a webhook's secret, which is bound to the webhook's id."""
+    return f"the secret of the webhook {name!r} of workspace {workspace!r}"
+
+
+def source_place(workspace: str) -> str:
+    """Of the password, token or key for the repository that a workspace follows."""
+    return f"source\0{workspace}"
+
+
+def source_what(workspace: str) -> str:
+    return f"the credentials for the source of workspace {workspace!r}"
+
+
+def connector_place(workspace: str, namespace: str) -> str:
+    """Of a connector's configuration."""
+    return f"connector\0{workspace}\0{namespace}"
+
+
+def connector_what(workspace: str, namespace: str) -> str:
+    return f"the configuration of the connector {namespace!r} of workspace {workspace!r}"
+
+
+def group_place(name: str) -> str:
+    """Of the secret that a notification group's webhooks are signed with."""
+    return f"notification_group\0{name}"
+
+
+def group_what(name: str) -> str:
+    return f"the secret of the notification group {name!r}"
