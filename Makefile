@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench clean
+.PHONY: help demo test lint fmt docs docs-serve bench clean
 
 help:
 	@echo "make demo    install, then run the order example"
 	@echo "make test    install, then run the whole suite"
 	@echo "make lint    ruff and mypy"
 	@echo "make fmt     format the code"
+	@echo "make docs    the documentation as a site: site/index.html"
 	@echo "make bench   measure, beside raw SQLite and the naive matcher"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -34,8 +35,17 @@ fmt: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/.ready
+	@$(BIN)/mkdocs build --strict
+	@echo "the documentation is in site/index.html"
+
+docs-serve: export NO_MKDOCS_2_WARNING = 1
+docs-serve: $(VENV)/.ready
+	@$(BIN)/mkdocs serve --strict
+
 bench: $(VENV)/.ready
 	@$(BIN)/python tests/benchmarks/run.py
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) site

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -32,8 +32,13 @@ RECENT: Final = 10_000
 TRIES: Final = 12
 """How often a write is tried that fails for another reason than a full or busy disk: about half a minute."""
 
+T = TypeVar("T")
+
 Watcher = Callable[[Task, Sequence[Entry]], None]
 """Is told of every commit: the task as it is now, and what was added to its history."""
+
+CallWatcher = Callable[[Task, Call], None]
+"""Is told of every call that was recorded, and of its task, which is as it was when the wave began or was updated."""
 
 
 class Custody:
@@ -44,6 +49,7 @@ class Custody:
     ) -> None:
         self.cells: dict[str, Cell] = {}
         self.watchers: list[Watcher] = []
+        self.call_watchers: list[CallWatcher] = []
         self.wake: Callable[[Cell], None] = lambda cell: None  # the scheduler's: advance this task (again)
         self.rests: Callable[[Millis], None] = lambda due: None  # the scheduler's: a task waits until then
         self._store = store
@@ -91,7 +97,7 @@ class Custody:
 
     async def read_again(self, cell: Cell) -> None:
         """Begin anew with the task, and its parent, as the store has them: what was in hand is not what is there."""
-        logger.warning("task %s was changed beside the engine; it is read again", cell.task.id)
+        logger.warning("task %s was changed beside the engine; it is read again", cell.task.id, extra=_about(cell.task))
         for stale in (cell, self.cells.get(cell.task.parent or "")):
             if stale is not None:
                 async with stale.lock:
@@ -187,6 +193,9 @@ class Custody:
             await self._store.record_call(task_id, call)
 
         await self._until_stored(record, task_id)
+        cell = self.cells.get(task_id)
+        if cell is not None:
+            self._tell(self.call_watchers, cell.task, call)
 
     async def _commit_with_answer(self, cell: Cell, commit: TaskCommit) -> None:
         child = commit.task
@@ -220,11 +229,14 @@ class Custody:
         self._notify(commit.task, commit.entries)
 
     def _notify(self, task: Task, entries: Sequence[Entry]) -> None:
-        for watcher in self.watchers:
+        self._tell(self.watchers, task, entries)
+
+    def _tell(self, watchers: Sequence[Callable[[Task, T], None]], task: Task, what: T) -> None:
+        for watcher in watchers:
             try:
-                watcher(task, entries)
+                watcher(task, what)
             except Exception:  # whoever looks on must not get in the way
-                logger.exception("task %s: a watcher failed", task.id)
+                logger.exception("task %s: a watcher failed", task.id, extra=_about(task))
 
     async def _persist(self, commits: Sequence[TaskCommit]) -> None:
         try:
@@ -245,7 +257,9 @@ class Custody:
                 failed += not isinstance(error, (StoreFull, StoreBusy))
                 if failed == TRIES:
                     raise
-                logger.warning("task %s: not stored yet: %s; trying again in %.2f s", task_id, error, pause)
+                about = {"task": task_id, "workspace": self._store.workspace}
+                text = "task %s: not stored yet: %s; trying again in %.2f s"
+                logger.warning(text, task_id, error, pause, extra=about)
                 await anyio.sleep(pause)
                 pause = min(pause * 2, 5)
 
@@ -281,3 +295,8 @@ class Custody:
         if self._cipher is None:
             raise StoreError("this engine has no key for the values of $stash")
         return self._cipher()
+
+
+def _about(task: Task) -> dict[str, str]:
+    """What a line of the log says beside its text."""
+    return {"task": task.id, "workspace": task.workspace}

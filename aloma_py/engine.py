@@ -14,13 +14,15 @@ wave (``runner``), data from outside, stopping and resuming (``interventions``),
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from aloma_py.cell import Cell
 from aloma_py.clock import Clock, SystemClock
-from aloma_py.connect.connector import Registry
+from aloma_py.connect.connector import Registry, close
 from aloma_py.custody import Custody, Watcher
 from aloma_py.errors import NotFoundError, StaleTask
 from aloma_py.intake import new_task
@@ -47,7 +49,8 @@ __all__ = ["Engine", "Watcher"]
 class Engine:
     """Advances the tasks of one workspace. It does nothing by itself: a scheduler calls :meth:`advance`.
 
-    ``steps`` are in the order of creation. ``secrets`` are the texts, of those in ``config``, that must not be shown.
+    ``steps`` are in the order of creation. ``secrets`` are the texts that must not be shown, of those in ``config``
+    and in connectors.
     ``cipher`` gives the key of ``$stash`` when it is first needed;
     without one, tasks that use it are refused. ``chance`` gives random numbers from 0 to 1, for the jitter of retries.
     ``pool`` are the JavaScript workers, to share them with other engines.
@@ -95,14 +98,34 @@ class Engine:
         await self.custody.accept(tasks)
 
     def adopt(
-        self, steps: Sequence[StepDefinition], libraries: Any, config: Mapping[str, Any], secrets: Sequence[str] = ()
+        self,
+        steps: Sequence[StepDefinition],
+        libraries: Any,
+        config: Mapping[str, Any],
+        secrets: Sequence[str] = (),
+        connectors: Registry | None = None,
     ) -> None:
-        """Go on with other steps, libraries and configuration. Runs under way end with those that they began with.
+        """Go on with other steps, libraries, configuration and connectors.
 
-        ``secrets`` are the texts, of those in ``config``, that must not be shown.
+        Runs under way end with those that they began with. ``secrets`` are the texts, of those in ``config`` and in
+        connectors, that must not be shown. Without ``connectors`` they stay as they are.
         """
         self.table = StepTable(steps)
-        self.runner.services = replace(self.runner.services, libraries=libraries, config=config, secrets=tuple(secrets))
+        services = replace(self.runner.services, libraries=libraries, config=config, secrets=tuple(secrets))
+        if connectors is not None:
+            services.broker = copy(services.broker)
+            services.broker.connectors = connectors
+            self.scripts = services.scripts = Scripts(self.store.workspace, connectors, self.limits, self.scripts.pool)
+        self.runner.services = services
+
+    @asynccontextmanager
+    async def connectors_closing(self) -> AsyncIterator[None]:
+        """At the end, have the connectors close what they hold open; a later call opens it again."""
+        try:
+            yield
+        finally:
+            for connector in self.runner.services.broker.connectors:
+                await close(connector)
 
     # ── the ladder ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
+from typing_extensions import TypedDict
+
 from aloma_py.changes import apply, describe
 from aloma_py.conditions import ExplainRow, explain
 from aloma_py.match.table import StepTable
@@ -45,6 +47,47 @@ class Revision:
         return "after " + {"update": "an update from outside", "answer": "a subtask's answer"}.get(kind, f"the {kind}")
 
 
+class RowShown(TypedDict):
+    """What one leaf of a condition says of the data."""
+
+    path: str
+    expected: str
+    found: str
+    held: bool
+    leaf: bool
+
+
+class MatchShown(TypedDict):
+    """A moment at which a step matched; ``after`` are the numbers of the entries that led there."""
+
+    when: str
+    wave: int | None
+    after: list[int]
+
+
+class RunShown(TypedDict):
+    """A run of a step."""
+
+    n: int
+    wave: int | None
+    outcome: str
+    started_at: str
+
+
+class WhyShown(TypedDict):
+    """Why a step ran on a task or did not."""
+
+    task: str
+    state: str
+    step: str
+    condition: str
+    matches: bool
+    rows: list[RowShown]
+    matched: list[MatchShown]
+    ran: list[RunShown]
+    explanation: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Why:
     """Why a step ran on a task, or did not. ``rows`` judge its condition on the data as it is now."""
@@ -57,7 +100,7 @@ class Why:
     ran: tuple[Entry, ...]  # its runs
     sentences: tuple[str, ...]  # the answer, in words
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> WhyShown:
         return {
             "task": self.task.id,
             "state": self.task.state.value,
@@ -77,7 +120,7 @@ class Why:
         }
 
 
-def rows_to_json(rows: Sequence[ExplainRow]) -> list[dict[str, Json]]:
+def rows_to_json(rows: Sequence[ExplainRow]) -> list[RowShown]:
     """Explain's rows as JSON: ``{path, expected, found, held, leaf}``."""
     return [
         {"path": row.path, "expected": row.expected, "found": row.found, "held": row.held, "leaf": row.leaf}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aloma_py.connect.connector import Connector
+    from aloma_py.connect.kinds import ConnectorKind
 
 hookspec = pluggy.HookspecMarker("aloma_py")
 hookimpl = pluggy.HookimplMarker("aloma_py")
@@ -18,3 +19,8 @@ hookimpl = pluggy.HookimplMarker("aloma_py")
 @hookspec
 def register_connectors(register: Callable[[Connector], None]) -> None:
     """Call ``register`` with each connector that steps may use as ``connectors.<namespace>``."""
+
+
+@hookspec
+def register_connector_kinds(register: Callable[[ConnectorKind], None]) -> None:
+    """Call ``register`` with each kind of which a workspace may have connectors, by configuration."""

@@ -302,6 +302,7 @@ class TaskFilter:
     parent: str | None = None
     limit: int = 50
     before: str | None = None  # the id of the last task of the page before; newest first
+    below: int | None = None  # only tasks that arrived before the one of this number
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
-from aloma_py.changes import change_to_dict
+from typing_extensions import TypedDict
+
+from aloma_py.changes import ChangeShown, change_to_dict
 from aloma_py.delivery import answer_of, public_data
 from aloma_py.models import AuditEntry, Call, Conflict, Entry, Json, LogLine, Task, TaskState, Visualization
 from aloma_py.paths import format_path
@@ -97,15 +100,130 @@ async def read_outcome(store: WorkspaceStore, task_id: str) -> Outcome:
 # ── as JSON, the same everywhere: CLI, API, testing kit ─────────────────────────────────────────────────────────────
 
 
-def task_to_json(task: Task) -> dict[str, Json]:
+class _Head(TypedDict):
+    id: str
+    name: str
+    tags: list[str]
+    state: str
+    reason: str | None
+
+
+class _Tail(TypedDict):
+    result: Json
+    via: dict[str, Json] | None
+    created_at: str
+    updated_at: str
+    ended_at: str | None
+    due_at: str | None
+    expires_at: str | None
+    parent: str | None
+
+
+class TaskSummary(_Head, _Tail):
+    """A task without its data."""
+
+
+class TaskShown(_Head, _Tail):
+    """A task."""
+
+    data: dict[str, Json]
+
+
+class LogLineShown(TypedDict):
+    """A line that a run logged."""
+
+    at: str
+    level: str
+    text: str
+
+
+class ConflictShown(TypedDict):
+    """A change that was lost to another step's of the same wave."""
+
+    path: str
+    lost: str
+    won: str
+
+
+class ErrorShown(TypedDict):
+    """How a run failed."""
+
+    type: str
+    message: str
+    status: int | None
+    stack: str
+
+
+class EntryShown(TypedDict):
+    """A line of a task's history: a run, or something from outside."""
+
+    n: int
+    kind: str
+    step: str | None
+    wave: int | None
+    attempt: int
+    outcome: str
+    started_at: str
+    ended_at: str
+    changes: list[ChangeShown]
+    conflicts: list[ConflictShown]
+    effects: list[str]
+    logs: list[LogLineShown]
+    error: ErrorShown | None
+    version: str | None
+
+
+class RecordedCall(TypedDict):
+    """A connector call that was recorded."""
+
+    connector: str
+    method: str
+    arguments: Json
+    outcome: str
+    answer: Json
+    step: str
+    key: str
+
+
+class PictureShown(TypedDict):
+    """A picture that is shown with a task."""
+
+    type: str
+    name: str
+    data: Json
+    options: dict[str, Json] | None
+
+
+class AuditLineShown(TypedDict):
+    """A line of a task's audit trail. What the step passed with it stands beside these members."""
+
+    text: str
+    kind: str
+    at: str
+
+
+def task_to_json(task: Task) -> TaskShown:
     """A task as it is shown."""
+    return {**_head(task), "data": public_data(task), **_tail(task)}
+
+
+def task_summary(task: Task) -> TaskSummary:
+    """A task as it is shown in lists: without its data."""
+    return {**_head(task), **_tail(task)}
+
+
+def _head(task: Task) -> _Head:
     return {
         "id": task.id,
         "name": task.name,
         "tags": list(task.tags),
         "state": task.state.value,
         "reason": task.reason,
-        "data": public_data(task),
+    }
+
+
+def _tail(task: Task) -> _Tail:
+    return {
         "result": task.result,
         "via": task.data.get("$via"),
         "created_at": iso(task.created_at),
@@ -117,7 +235,7 @@ def task_to_json(task: Task) -> dict[str, Json]:
     }
 
 
-def entry_to_json(entry: Entry) -> dict[str, Json]:
+def entry_to_json(entry: Entry) -> EntryShown:
     """A line of the history as it is shown."""
     error = entry.error
     return {
@@ -143,7 +261,7 @@ def entry_to_json(entry: Entry) -> dict[str, Json]:
     }
 
 
-def call_to_json(call: Call) -> dict[str, Json]:
+def call_to_json(call: Call) -> RecordedCall:
     return {
         "connector": call.connector,
         "method": call.method,
@@ -155,6 +273,10 @@ def call_to_json(call: Call) -> dict[str, Json]:
     }
 
 
+def picture_to_json(picture: Visualization) -> PictureShown:
+    return {"type": picture.type, "name": picture.name, "data": picture.data, "options": picture.options}
+
+
 def outcome_to_json(outcome: Outcome) -> dict[str, Json]:
     """A task with all of its history."""
     return {
@@ -163,16 +285,15 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Json]:
         "history": [entry_to_json(entry) for entry in outcome.entries if entry.kind != "run"],
         "calls": [call_to_json(call) for call in outcome.all_calls],
         "audit": [audit_line(entry) for entry in outcome.audit],
-        "visualizations": [
-            {"type": picture.type, "name": picture.name, "data": picture.data, "options": picture.options}
-            for picture in outcome.visualizations
-        ],
+        "visualizations": [picture_to_json(picture) for picture in outcome.visualizations],
         "subtasks": [
             {**answer_of(child.task), "id": child.task.id, "name": child.task.name} for child in outcome.subtasks
         ],
     }
 
 
-def audit_line(entry: AuditEntry) -> dict[str, Json]:
+def audit_line(entry: AuditEntry) -> AuditLineShown:
     """An entry of the audit trail as it is shown: its text, kind and time, and what was passed with it."""
-    return {"text": entry.text, "kind": entry.kind, "at": iso(entry.at), **audit_to_json(entry)}
+    passed: dict[str, Json] = audit_to_json(entry)
+    line: Any = {name: value for name, value in passed.items() if name not in AuditLineShown.__annotations__}
+    return {"text": entry.text, "kind": entry.kind, "at": iso(entry.at), **line}

@@ -88,10 +88,14 @@ class Scheduler:
         """Advance tasks while this is open, beginning with what the store has: pending, interrupted and due ones.
 
         At the end, runs under way are cancelled; their tasks start again where they were when the store is opened
-        next. Use :meth:`wind_down` before it to let them finish.
+        next. Use :meth:`wind_down` before it to let them finish. What connectors hold open is closed then.
         """
         with capture_prints():
-            async with self.engine.scripts.pool.running(), anyio.create_task_group() as group:
+            async with (
+                self.engine.scripts.pool.running(),
+                self.engine.connectors_closing(),
+                anyio.create_task_group() as group,
+            ):
                 self._group = group
                 await self.collect()
                 for _ in range(min(len(self._queue), self.max_active)):

@@ -89,10 +89,12 @@ class Workspace:
         cipher: Callable[[], StashCipher] | None = None,
         limits: Limits | None = None,
         pool: Pool | None = None,
+        secrets: Sequence[str] = (),
     ) -> Engine:
         """An engine for this workspace's tasks in ``store``. ``connectors`` replaces those that it would have.
 
-        ``pool`` are the JavaScript workers, to share them with other workspaces.
+        ``pool`` are the JavaScript workers, to share them with other workspaces. ``secrets`` are more texts that must
+        not be shown: those of the connectors.
         """
         return Engine(
             store,
@@ -100,7 +102,7 @@ class Workspace:
             connectors=connectors or self.registry(),
             libraries=self.step_set.libraries,
             config=self.config,
-            secrets=self.secrets,
+            secrets=(*self.secrets, *secrets),
             limits=limits or self.limits,
             clock=clock,
             cipher=cipher,

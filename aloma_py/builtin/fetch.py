@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 
+from aloma_py.builtin.messages import answer_of, content_of, headers_of, read_request
 from aloma_py.connect.connector import CallContext, Connector
-from aloma_py.errors import CallError, suggest
+from aloma_py.connect.outbound import client
+from aloma_py.errors import CallError
 from aloma_py.hookspecs import hookimpl
 from aloma_py.models import Json
-
-OPTIONS = ("method", "headers", "body", "text", "timeout")
-ARGUMENTS = ("url", "options", "bodyOnly")
 
 
 class Fetch:
@@ -31,66 +29,33 @@ class Fetch:
 
     def __init__(self, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._transport = transport  # tests hand in a httpx2.MockTransport
+        self._client: httpx2.AsyncClient | None = None
 
     async def call(self, method: str, arguments: Json, context: CallContext) -> Json:
-        url, options, body_only = _checked(arguments)
-        headers = {str(name): str(value) for name, value in (options.get("headers") or {}).items()}
-        body = options.get("body")
-        content: dict[str, Any] = {}
-        if isinstance(body, (dict, list)):
-            content["json"] = body
-        elif body is not None:
-            content["content"] = str(body).encode()
-        if not any(name.lower() == "idempotency-key" for name in headers):
-            headers["Idempotency-Key"] = context.key
+        url, options, body_only = read_request("fetch", arguments)
         try:
-            async with httpx2.AsyncClient(transport=self._transport, follow_redirects=True) as client:
-                response = await client.request(
-                    str(options.get("method", "GET")).upper(),
-                    url,
-                    headers=headers,
-                    timeout=options.get("timeout", 30_000) / 1000,
-                    **content,
-                )
+            response = await self._opened().request(
+                str(options.get("method", "GET")).upper(),
+                url,
+                headers=headers_of(options, context),
+                timeout=options.get("timeout", 30_000) / 1000,
+                **content_of(options.get("body")),
+            )
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise CallError(f"fetch {url}: {type(error).__name__}: {error}") from error
-        answer = {
-            "status": response.status_code,
-            "ok": response.is_success,
-            "statusText": response.reason_phrase,
-            "headers": dict(response.headers),
-            "body": _body(response, as_text=bool(options.get("text"))),
-        }
-        return answer["body"] if body_only else answer
+        return answer_of(response, as_text=bool(options.get("text")), body_only=body_only)
 
+    def _opened(self) -> httpx2.AsyncClient:
+        """The client: one for all calls, whose connections stay open for the next."""
+        if self._client is None:
+            self._client = client(self._transport, follow_redirects=True)
+        return self._client
 
-def _checked(arguments: Json) -> tuple[str, dict[str, Any], bool]:
-    if isinstance(arguments, str):
-        arguments = {"url": arguments}
-    if not isinstance(arguments, dict) or not isinstance(arguments.get("url"), str):
-        raise CallError("fetch takes {url: text, options?: {…}, bodyOnly?: boolean}")
-    options = arguments.get("options") or {}
-    if not isinstance(options, dict):
-        raise CallError("fetch: options must be an object")
-    if not isinstance(options.get("headers"), (dict, type(None))):
-        raise CallError("fetch: headers must be an object")
-    timeout = options.get("timeout", 0)
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout < 0:
-        raise CallError("fetch: timeout must be a number of milliseconds")
-    for given, known in ((arguments, ARGUMENTS), (options, OPTIONS)):
-        for name in given:
-            if name not in known:
-                raise CallError(f"fetch knows no option {name!r}{suggest(name, known)}")
-    return arguments["url"], options, bool(arguments.get("bodyOnly"))
-
-
-def _body(response: httpx2.Response, *, as_text: bool) -> Json:
-    if not as_text:
-        try:
-            return response.json()
-        except ValueError:
-            pass  # no JSON, whatever its content type says: text then
-    return response.text
+    async def aclose(self) -> None:
+        """Close the connections; the next call opens others."""
+        opened, self._client = self._client, None
+        if opened is not None:
+            await opened.aclose()
 
 
 @hookimpl

@@ -7,10 +7,18 @@ the history is replayed with :func:`apply`.
 from aloma_py.changes.applying import apply
 from aloma_py.changes.diffing import diff
 from aloma_py.changes.merging import Merged, merge
-from aloma_py.changes.records import change_from_json, change_to_dict, change_to_json, describe, describe_dict
+from aloma_py.changes.records import (
+    ChangeShown,
+    change_from_json,
+    change_to_dict,
+    change_to_json,
+    describe,
+    describe_dict,
+)
 from aloma_py.changes.values import copy_json, same
 
 __all__ = [
+    "ChangeShown",
     "Merged",
     "apply",
     "change_from_json",

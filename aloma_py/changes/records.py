@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from aloma_py import jsontext
 from aloma_py.models import Change, Json
@@ -32,9 +34,17 @@ def change_from_json(value: Json) -> Change:
     raise ValueError(f"this is no change: {_cut(jsontext.dumps(value), 100)}")
 
 
-def change_to_dict(change: Change) -> dict[str, Json]:
+class ChangeShown(TypedDict):
+    """A change as users see it."""
+
+    op: str
+    path: str
+    value: NotRequired[Json]
+
+
+def change_to_dict(change: Change) -> ChangeShown:
     """The form that users see: ``{"op": "set", "path": "order.items.0", "value": …}``; no value with ``delete``."""
-    shown: dict[str, Json] = {"op": change.op, "path": format_path(change.path)}
+    shown: ChangeShown = {"op": change.op, "path": format_path(change.path)}
     if change.op != "delete":
         shown["value"] = change.value
     return shown

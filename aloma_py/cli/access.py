@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import rich_click as click
 
 from aloma_py.cli import client, output
+from aloma_py.cli.asking import make_sure, yes_option
 from aloma_py.cli.options import CommandGroup, Common, pass_common, read_pairs
 from aloma_py.durations import parse_duration
 from aloma_py.errors import InputError
+from aloma_py.operations.access import read_email
+from aloma_py.operations.roles import read_role
 from aloma_py.run.handles import iso
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 ROLES = "viewer, operator, developer or admin"
 
@@ -36,54 +41,73 @@ def key() -> None:
 def list_people(common: Common) -> None:
     """List people, by email."""
     found = client.ask(common.settings, "list_people")
-    if common.as_json:
-        output.emit_json(found)
-        return
-    out = output.console()
-    if not found:
-        out.print(output.styled("no people yet; aloma-py user invite adds one", "dim"))
-        return
-    made = output.table("email", "name", "state", "roles", "seen")
-    for one in found:
-        cells = (one["email"], one["name"], one["state"], _roles(one), one["seen_at"] or "never")
-        made.add_row(*map(output.styled, cells))
-    output.print_table(out, made)
+    out = output.listing(common.as_json, found, "no people yet; aloma-py user invite adds one")
+    if out is not None:
+        rows = ((one["email"], one["name"], one["state"], _roles(one), one["seen_at"] or "never") for one in found)
+        output.print_rows(out, ("email", "name", "state", "roles", "seen"), rows)
+
+
+def _role_option(more: str = "") -> Callable[[F], F]:
+    return click.option("--role", "-r", metavar="ROLE", help=f"The role in every workspace: {ROLES}{more}.")
 
 
 @user.command()
-@click.argument("email")
+@click.argument("emails", metavar="EMAIL[,EMAIL…]")
 @click.option("--name", help="What the person is called.  [default: the email's beginning]")
-@click.option("--role", metavar="ROLE", help=f"The role in every workspace: {ROLES}.")
+@_role_option()
 @click.option("--in", "places", metavar="WORKSPACE=ROLE", multiple=True, help="A role in one workspace; any number.")
 @click.option("--again", is_flag=True, help="A new invitation for somebody who is there: a password was forgotten.")
 @pass_common
 def invite(
-    common: Common, email: str, name: str | None, role: str | None, places: tuple[str, ...], again: bool
+    common: Common, emails: str, name: str | None, role: str | None, places: tuple[str, ...], again: bool
 ) -> None:
-    """Invite a person; the invitation that is printed sets the password, once."""
+    """Invite a person, or several; the invitation that is printed sets the password, once."""
+    invited = [email.strip() for email in emails.split(",") if email.strip()]
+    if not invited:
+        raise InputError(f"{emails!r}: an email was expected, or several with commas")
+    if name is not None and len(invited) > 1:
+        raise InputError("--name is of one person: several were given")
+    if not again:
+        for email in invited:  # all of them, before the first is invited
+            read_email(email)
+    answers = [_invite(common, email, name, role, places, again) for email in invited]
+    if common.as_json:
+        output.emit_json(answers if "," in emails else answers[0])
+        return
+    for answer in answers:
+        click.echo(answer["invitation"])
+        click.echo(
+            f"invited {output.clean(answer['email'])} ({_roles(answer)}) until {answer['invitation_until']}; "
+            "the invitation is not shown again",
+            err=True,
+        )
+
+
+def _invite(
+    common: Common, email: str, name: str | None, role: str | None, places: tuple[str, ...], again: bool
+) -> dict[str, Any]:
     if again:
         if name or role or places:
             raise InputError("--again changes no name and no roles; aloma-py user update does")
-        answer = client.ask(common.settings, "renew_invitation", id=email)
-    else:
-        given = {"name": name, "role": role, "workspaces": read_pairs(places, "--in") or None}
-        roles: dict[str, Any] = {word: one for word, one in given.items() if one is not None}
-        answer = client.ask(common.settings, "invite_person", email=email, **roles)
-    if common.as_json:
-        output.emit_json(answer)
-        return
-    click.echo(answer["invitation"])
-    click.echo(
-        f"invited {output.clean(answer['email'])} ({_roles(answer)}) until {answer['invitation_until']}; "
-        "the invitation is not shown again",
-        err=True,
-    )
+        renewed: dict[str, Any] = client.ask(common.settings, "renew_invitation", id=email)
+        return renewed
+    given = {"name": name, "role": _highest(role), "workspaces": read_pairs(places, "--in") or None}
+    roles: dict[str, Any] = {word: one for word, one in given.items() if one is not None}
+    invited: dict[str, Any] = client.ask(common.settings, "invite_person", email=email, **roles)
+    return invited
+
+
+def _highest(roles: str | None) -> str | None:
+    """Of several roles the highest, which may all that the others may."""
+    if roles is None or "," not in roles:
+        return roles
+    return str(max(read_role(word) for word in roles.split(",")))
 
 
 @user.command("update")
 @click.argument("who")
 @click.option("--name", help="What the person is called.")
-@click.option("--role", metavar="ROLE", help=f"The role in every workspace: {ROLES}; none takes it away.")
+@_role_option("; none takes it away")
 @click.option("--in", "places", metavar="WORKSPACE=ROLE", multiple=True, help="A role in one workspace; any number.")
 @click.option("--disable/--enable", "disabled", default=None, help="Keep the person out, or let them in again.")
 @pass_common
@@ -91,27 +115,23 @@ def update_person(
     common: Common, who: str, name: str | None, role: str | None, places: tuple[str, ...], disabled: bool | None
 ) -> None:
     """Change a person's name or roles, or keep them out; what is not named stays."""
-    given = {"name": name, "role": role, "workspaces": read_pairs(places, "--in") or None, "disabled": disabled}
+    given = {"name": name, "role": _highest(role), "workspaces": read_pairs(places, "--in") or None,
+             "disabled": disabled}  # fmt: skip
     changes: dict[str, Any] = {word: one for word, one in given.items() if one is not None}
     if not changes:
         raise InputError("nothing to change was given: --name, --role, --in, --disable or --enable")
     answer = client.ask(common.settings, "update_person", id=who, **changes)
-    if common.as_json:
-        output.emit_json(answer)
-    else:
-        click.echo(f"updated {output.clean(answer['email'])}: {answer['state']}, {_roles(answer)}")
+    said = f"updated {output.clean(answer['email'])}: {answer['state']}, {_roles(answer)}"
+    output.tell(common.as_json, answer, said)
 
 
 @user.command()
 @click.argument("who")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_common
 def remove(common: Common, who: str, yes: bool) -> None:
     """Remove a person. The keys they made stay, and are named."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise InputError(f"removing {who} cannot be undone: say --yes where nobody can be asked")
-        click.confirm(f"Remove {output.clean(who)} for good?", abort=True, err=True)
+    make_sure(yes, f"removing {who}", f"Remove {who} for good?")
     answer = client.ask(common.settings, "remove_person", id=who)
     if common.as_json:
         output.emit_json(answer)
@@ -126,19 +146,14 @@ def remove(common: Common, who: str, yes: bool) -> None:
 def list_keys(common: Common) -> None:
     """List keys, newest first; what they open with is not kept."""
     found = client.ask(common.settings, "list_keys")
-    if common.as_json:
-        output.emit_json(found)
-        return
-    out = output.console()
-    if not found:
-        out.print(output.styled("no keys yet; aloma-py key add makes one", "dim"))
-        return
-    made = output.table("id", "name", "state", "role", "workspace", "expires", "used")
-    for one in found:
-        cells = (one["id"], one["name"], one["state"], one["role"], one["workspace"] or "all",
-                 one["expires_at"] or "never", one["used_at"] or "never")  # fmt: skip
-        made.add_row(*map(output.styled, cells))
-    output.print_table(out, made)
+    out = output.listing(common.as_json, found, "no keys yet; aloma-py key add makes one")
+    if out is not None:
+        rows = (
+            (one["id"], one["name"], one["state"], one["role"], one["workspace"] or "all",
+             one["expires_at"] or "never", one["used_at"] or "never")
+            for one in found
+        )  # fmt: skip
+        output.print_rows(out, ("id", "name", "state", "role", "workspace", "expires", "used"), rows)
 
 
 @key.command()
@@ -166,10 +181,7 @@ def add(common: Common, name: str, role: str, place: str | None, expires: str | 
 def revoke(common: Common, id: str) -> None:
     """End a key at once; KEY is its id or name."""
     answer = client.ask(common.settings, "revoke_key", id=id)
-    if common.as_json:
-        output.emit_json(answer)
-    else:
-        click.echo(f"revoked {answer['id']} ({output.clean(answer['name'])})")
+    output.tell(common.as_json, answer, f"revoked {answer['id']} ({output.clean(answer['name'])})")
 
 
 @click.command()

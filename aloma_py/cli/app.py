@@ -24,23 +24,31 @@ COMMANDS: Final = {
     "workspace": ("aloma_py.cli.workspace:workspace", "Make, look into, change and delete workspaces."),
     "webhook": ("aloma_py.cli.webhook:webhook", "Addresses at which others give tasks."),
     "schedule": ("aloma_py.cli.schedule:schedule", "Give tasks at set times."),
+    "notification": ("aloma_py.cli.notification:notification", "Say who is told of tasks that failed."),
+    "connector": ("aloma_py.cli.connector:connector", "The outside services that steps call."),
     "secret": ("aloma_py.cli.variable:secret", "Set, list and delete secrets; change the key."),
     "env": ("aloma_py.cli.variable:env", "Set, list and delete variables."),
     "create": ("aloma_py.cli.project:create", "Make a project's folder."),
     "build": ("aloma_py.cli.project:build", "Say whether all of a project can be read."),
     "deploy": ("aloma_py.cli.deploy:deploy", "Make workspaces what a deploy.yaml says."),
     "dev": ("aloma_py.cli.serving:dev", "Serve while steps are being written."),
+    "pull": ("aloma_py.cli.pull:pull", "Write stored steps and libraries into a project's files."),
     "serve": ("aloma_py.cli.serving:serve", "Keep running a workspace's tasks."),
     "user": ("aloma_py.cli.access:user", "Invite, list, change and remove people."),
     "key": ("aloma_py.cli.access:key", "Make, list and revoke API keys."),
     "audit": ("aloma_py.cli.access:audit", "Say who changed what."),
+    "account": ("aloma_py.cli.account:account", "Say who you are, and what was used."),
     "auth": ("aloma_py.cli.auth:auth", "Save a server elsewhere and its key."),
+    "setup": ("aloma_py.cli.auth:setup", "Make the first administrator of a server."),
     "logout": ("aloma_py.cli.auth:logout", "Forget a saved server."),
     "doctor": ("aloma_py.cli.doctor:doctor", "Say what is wrong with an installation."),
     "db": ("aloma_py.cli.db:db", "Look after the store."),
     "help": ("aloma_py.cli.app:help_", "Show the help of a command."),
 }
 """Each command with its place, imported when it is called, and its line in the list."""
+
+ALSO: Final = {"login": "auth", "company": "account"}
+"""Other words for commands, which the list does not show."""
 
 MISTAKE, ENGINE, INTERRUPTED = 2, 3, 130
 
@@ -52,6 +60,7 @@ class LazyGroup(CommandGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Context, cmd_name: str) -> AnyCommand | None:
+        cmd_name = ALSO.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         place, short = COMMANDS[cmd_name]

@@ -15,6 +15,7 @@ from aloma_py.errors import InputError, StoreError
 from aloma_py.groups import unwrapped
 from aloma_py.models import Json
 from aloma_py.operations import READING, Operations
+from aloma_py.operations.progress import nobody, progress
 from aloma_py.serve import wire
 from aloma_py.serve.house import idle_operations
 from aloma_py.settings import Settings
@@ -58,8 +59,11 @@ class RemoteClient:
         self._workspace = workspace
 
     async def call(self, name: str, /, **arguments: Json) -> Any:
-        await self._ask(name, arguments)
-        return (await self._read())["ok"]
+        told = progress.get()
+        await self._ask(name, arguments, telling=told is not nobody)
+        while "progress" in (answer := await self._read()):
+            told(*answer["progress"])
+        return answer["ok"]
 
     async def follow(self, **arguments: Json) -> AsyncGenerator[Any, None]:
         await self._ask("follow", arguments)
@@ -68,8 +72,9 @@ class RemoteClient:
         ):
             yield answer["item"]
 
-    async def _ask(self, name: str, arguments: dict[str, Json]) -> None:
-        await self._stream.send(wire.line({"workspace": self._workspace, "op": name, "args": arguments}))
+    async def _ask(self, name: str, arguments: dict[str, Json], *, telling: bool = False) -> None:
+        asked = {"workspace": self._workspace, "op": name, "args": arguments}
+        await self._stream.send(wire.line({**asked, "progress": True} if telling else asked))
 
     async def _read(self, ended: str = _ENDED) -> dict[str, Any]:
         """The next answer; raises what it says, and :class:`StoreError` with the text ``ended`` where none comes."""

@@ -7,8 +7,9 @@ import time
 
 import rich_click as click
 
-from aloma_py.cli import client, output
+from aloma_py.cli import client, output, progress
 from aloma_py.cli.options import CommandGroup, Common, pass_common
+from aloma_py.cli.restoring import restore
 
 
 @click.group(cls=CommandGroup, no_args_is_help=True)
@@ -64,10 +65,12 @@ def _time(at: int | None) -> str | None:
 def purge(common: Common, tasks_days: float | None, logs_days: float | None) -> None:
     """Remove what is older than it is to be kept, and make the file smaller.
 
-    By default ended tasks are kept for 30 days, log lines for 14. Works with a server and without one.
+    By default ended tasks are kept for 30 days, log lines for 14. A workspace with limits of its own keeps to them.
+    Works with a server and without one.
     """
     began = time.monotonic()
-    gone = client.ask(common.settings, "purge", keep_tasks_days=tasks_days, keep_logs_days=logs_days)
+    with progress.shown(common, "removing"):
+        gone = client.ask(common.settings, "purge", keep_tasks_days=tasks_days, keep_logs_days=logs_days)
     if common.as_json:
         output.emit_json(gone)
         return
@@ -86,7 +89,8 @@ def backup(common: Common, target: str) -> None:
     """
     from pathlib import Path
 
-    made = client.ask(common.settings, "backup", target=str(Path(target).absolute()))
+    with progress.shown(common, "copying"):
+        made = client.ask(common.settings, "backup", target=str(Path(target).absolute()))
     if common.as_json:
         output.emit_json(made)
         return
@@ -99,7 +103,8 @@ def backup(common: Common, target: str) -> None:
 @pass_common
 def verify(common: Common) -> int:
     """Read everything in the store and say what is not sound; the exit status is 1 if something is not."""
-    found = client.ask(common.settings, "verify")
+    with progress.shown(common, "reading the file"):
+        found = client.ask(common.settings, "verify")
     if common.as_json:
         output.emit_json(found)
     else:
@@ -108,3 +113,6 @@ def verify(common: Common) -> int:
         verdict = "sound" if found["sound"] else f"not sound: {len(found['problems'])} problems"
         click.echo(f"{verdict}: {found['tasks']} tasks, {found['entries']} history entries")
     return 0 if found["sound"] else 1
+
+
+db.add_command(restore)

@@ -60,7 +60,14 @@ def doctor(common: Common) -> int:
 
 def look(settings: Settings) -> Iterator[Finding]:
     """What each check finds; one that fails in an unexpected way is a finding too."""
-    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _plugins, _v8, _store, _http)
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        _python,
+        _plugins,
+        _v8,
+        _store,
+        _http,
+        _notifications,
+    )
     for each in checks:
         try:
             yield from each(settings)
@@ -74,12 +81,12 @@ def _python(settings: Settings) -> Iterator[Finding]:
 
 
 def _plugins(settings: Settings) -> Iterator[Finding]:
-    from aloma_py.plugins import connector_registry, load_plugins
+    from aloma_py.plugins import installed
 
-    manager, broken = load_plugins()
-    names = sorted(one.namespace for one in connector_registry(manager))
-    yield Finding("connectors", "ok", ", ".join(names))
-    for one in broken:
+    found = installed()
+    yield Finding("connectors", "ok", ", ".join(found.namespaces))
+    yield Finding("kinds", "ok", ", ".join(kind.name for kind in found.kinds))
+    for one in found.broken:
         yield Finding("plugin", "wrong", f"{one.name} cannot be loaded: {one.error}")
 
 
@@ -94,7 +101,10 @@ def _v8(settings: Settings) -> Iterator[Finding]:
 
 def _store(settings: Settings) -> Iterator[Finding]:
     from aloma_py.cli.client import run
+    from aloma_py.connect.kinds import not_offered
+    from aloma_py.plugins import installed
     from aloma_py.serve import wire
+    from aloma_py.store.connectors import kinds_in_use
     from aloma_py.store.sqlite import SQLiteStore
     from aloma_py.store.stash import key_file
 
@@ -112,11 +122,18 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", "ok", f"{file} is made when it is first needed")
         return
 
-    async def read() -> str:
+    async def read() -> tuple[str, list[str]]:
         async with SQLiteStore.inspect(file) as store:
-            return f"{file}, {len(await store.workspaces())} workspace(s); `aloma-py db verify` reads all of it"
+            text = f"{file}, {len(await store.workspaces())} workspace(s); `aloma-py db verify` reads all of it"
+            return text, [
+                f"workspace {workspace!r}: {not_offered(namespace, kind)}"
+                for workspace, namespace, kind in kinds_in_use(store)
+                if installed().kinds.find(kind) is None
+            ]
 
-    yield Finding("store", "ok", run(read))
+    said, lacking = run(read)
+    yield Finding("store", "ok", said)
+    yield from (Finding("connector", "warning", text) for text in lacking)
     yield from _key(key_file(file))
     server = run(lambda: _is_served(settings))
     left = wire.socket_address(file) is not None and not server
@@ -160,3 +177,40 @@ def _http(settings: Settings) -> Iterator[Finding]:
     if open_to_all:
         text += "; it is open to the network without TLS: put a proxy in front"
     yield Finding("HTTP", "warning" if open_to_all else "ok", text)
+
+
+def _notifications(settings: Settings) -> Iterator[Finding]:
+    """Whether somebody is to be told by mail and there is no server for it; whether nobody is told at all."""
+    from aloma_py.cli.client import run
+    from aloma_py.errors import InputError
+    from aloma_py.notify.mail import NO_SERVER, read_server
+    from aloma_py.notify.targets import is_valid, kind_of, untold
+    from aloma_py.operations.notifications import naming
+    from aloma_py.store.notifications import Notifications
+    from aloma_py.store.sqlite import SQLiteStore
+    from aloma_py.store.workspaces import WorkspaceRecords
+
+    try:
+        server = read_server(settings.smtp, settings.mail_from)
+    except InputError as error:
+        yield Finding("mail", "wrong", str(error))
+        return
+    file = settings.store.expanduser().absolute()
+    mails, unknown = False, list[str]()
+    if not settings.url and file.exists():
+
+        async def read() -> tuple[bool, list[str]]:
+            async with SQLiteStore.inspect(file) as store:
+                groups = {one.name: one for one in Notifications(store).groups()}
+                named = naming(WorkspaceRecords(store).all())
+            direct = (is_valid(name) and kind_of(name) == "address" for name in named)
+            told = any(groups[name].options["addresses"] for name in named if name in groups)
+            return told or any(direct), untold([*named], groups)
+
+        mails, unknown = run(read)
+    if server is not None:
+        yield Finding("mail", "ok", f"{server} takes mails from {server.sender}; `aloma-py notification test` tries it")
+    elif mails:
+        yield Finding("mail", "wrong", f"workspaces are to be told of failed tasks by mail, but {NO_SERVER}")
+    for name in unknown:
+        yield Finding("mail", "warning", f"nobody is told by {name!r}, which workspaces name: there is no such group")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import rich_click as click
 from rich.console import Console
 
 from aloma_py.cli import client, output
-from aloma_py.cli.options import Common
+from aloma_py.cli.options import CommandGroup, Common, pass_common, refused_option
 from aloma_py.errors import InputError
 from aloma_py.steps.javascript.define import SUFFIXES, read_text
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +25,39 @@ class Words:
     kind: str
     one: str
     several: str
+    pulls: str  # the help of the command that writes them
 
 
-STEPS = Words("step", "step", "steps")
-LIBRARIES = Words("library", "library", "libraries")
+STEPS = Words("step", "step", "steps",
+              "Write the stored steps into files, NAME.js; a slash in the name makes a folder.")  # fmt: skip
+LIBRARIES = Words("library", "library", "libraries", "Write the stored libraries into files, NAME.js.")
 
 
-def pull(common: Common, words: Words, folder: str, name: str | None) -> None:
+def pull(common: Common, words: Words, folder: str, name: str | None, *, verbose: bool = False) -> None:
     """Write the stored scripts (or that of ``name``) into the folder, and tell."""
     wanted: dict[str, Any] = {"name": name} if name else {}
     found = client.ask(common.settings, "list_scripts", kind=words.kind, texts=True, **wanted)
     root = Path(folder)
     targets = [(file_of(root, one["name"], one["suffix"]), one["text"].encode()) for one in found]  # all, or none
     written: list[str] = []
+    unchanged: list[str] = []
     for target, text in targets:
-        if _write(target, text):
-            written.append(str(target))
+        (written if _write(target, text) else unchanged).append(str(target))
     if common.as_json:
-        output.emit_json({"written": written, "unchanged": len(found) - len(written)})
+        output.emit_json({"written": written, "unchanged": unchanged if verbose else len(unchanged)})
         return
     out = output.console()
     for path in written:
         out.print(output.styled(f"wrote {path}"))
-    left = len(found) - len(written)
-    if left or not written:
-        out.print(output.styled(f"{output.counted(left, words.one, words.several)} unchanged", "dim"))
+    if verbose:
+        _name_unchanged(out, unchanged)
+    if unchanged or not written:
+        out.print(output.styled(f"{output.counted(len(unchanged), words.one, words.several)} unchanged", "dim"))
+
+
+def _name_unchanged(out: Console, names: Sequence[str]) -> None:
+    for name in names:
+        out.print(output.styled(f"= {name}", "dim"))
 
 
 def file_of(root: Path, name: str, suffix: str) -> Path:
@@ -75,7 +86,8 @@ def _write(target: Path, text: bytes) -> bool:
     return True
 
 
-def sync(common: Common, words: Words, folder: str, name: str | None, *, prune: bool, dry_run: bool) -> None:
+def sync(common: Common, words: Words, folder: str, name: str | None, *, prune: bool, dry_run: bool,
+         verbose: bool = False) -> None:  # fmt: skip
     """Store what the files of the folder say, all or none, and tell."""
     scripts = read_folder(Path(folder), words, name)
     what: dict[str, Any] = {"kind": words.kind, "scripts": scripts, "prune": prune, "dry_run": dry_run}
@@ -85,7 +97,10 @@ def sync(common: Common, words: Words, folder: str, name: str | None, *, prune: 
     if common.as_json:
         output.emit_json(plan)
         return
-    tell_plan(output.console(), plan, words, folder)
+    out = output.console()
+    if verbose:
+        _name_unchanged(out, plan["unchanged"])
+    tell_plan(out, plan, words, folder)
 
 
 def read_folder(root: Path, words: Words, only: str | None = None) -> list[dict[str, str]]:
@@ -131,3 +146,40 @@ def tell_plan(out: Console, plan: dict[str, Any], words: Words, folder: str) -> 
         left: Sequence[str] = plan["left"]
         count = output.counted(len(left), words.one, words.several)
         out.print(output.styled(f"{count} stored and not in {folder}: {', '.join(left)} (--prune deletes)", "dim"))
+
+
+# ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_commands(group: CommandGroup, words: Words) -> None:
+    """The commands ``pull`` and ``sync`` of a group."""
+
+    def options(preposition: str) -> Callable[[F], F]:
+        def add(command: F) -> F:
+            chosen: list[Callable[[F], F]] = [
+                click.option("--verbose", is_flag=True, help="Name what is unchanged, too."),
+                click.option("-s", f"--{words.one}", "name", metavar="NAME", help="Only this one."),
+                click.option("-p", "--path", default=".", show_default="this folder", metavar="FOLDER",
+                             help=f"Where {preposition}."),
+            ]  # fmt: skip
+            for option in chosen:
+                command = option(command)
+            return command
+
+        return add
+
+    @group.command("pull", help=words.pulls)
+    @options("to")
+    @pass_common
+    def pull_(common: Common, path: str, name: str | None, verbose: bool) -> None:
+        pull(common, words, path, name, verbose=verbose)
+
+    @group.command("sync", help=f"Store the {words.several} of a folder, all or none. Nothing is deleted without "
+                   "--prune.")  # fmt: skip
+    @options("from")
+    @click.option("--prune", is_flag=True, help="Delete what is stored and has no file.")
+    @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+    @refused_option("--production", why="there is one kind of workspace here: choose it with --workspace")
+    @pass_common
+    def sync_(common: Common, path: str, name: str | None, verbose: bool, prune: bool, dry_run: bool) -> None:
+        sync(common, words, path, name, prune=prune, dry_run=dry_run, verbose=verbose)

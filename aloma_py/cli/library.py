@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from aloma_py.cli import client, folders, output
+from aloma_py.cli.asking import never_asks
 from aloma_py.cli.options import CommandGroup, Common, pass_common
 
 
@@ -18,18 +19,17 @@ def library() -> None:
 def list_(common: Common) -> None:
     """List the libraries and their functions."""
     found = client.ask(common.settings, "list_libraries")
-    if common.as_json:
-        output.emit_json(found)
-        return
-    made = output.table("library", "functions", "where")
-    for one in found:
-        where = "stored" if one["source"] == "stored" else one["place"]
-        made.add_row(
-            output.styled(one["name"], "cyan"),
-            output.styled(", ".join(one["functions"])),
-            output.styled(where, "dim"),
+    out = output.listing(common.as_json, found)
+    if out is not None:
+        rows = (
+            (
+                output.styled(one["name"], "cyan"),
+                ", ".join(one["functions"]),
+                output.styled("stored" if one["source"] == "stored" else one["place"], "dim"),
+            )
+            for one in found
         )
-    output.print_table(output.console(), made)
+        output.print_rows(out, ("library", "functions", "where"), rows)
 
 
 @library.command()
@@ -61,33 +61,14 @@ def show(common: Common, name: str, code: bool) -> None:
             out.print(output.styled(f"  {line}", "dim"))
 
 
-@library.command()
-@click.option("-p", "--path", default=".", show_default="this folder", metavar="FOLDER", help="Where to.")
-@click.option("-s", "--library", "name", metavar="NAME", help="Only this one.")
-@pass_common
-def pull(common: Common, path: str, name: str | None) -> None:
-    """Write the stored libraries into files, NAME.js."""
-    folders.pull(common, folders.LIBRARIES, path, name)
-
-
-@library.command()
-@click.option("-p", "--path", default=".", show_default="this folder", metavar="FOLDER", help="Where from.")
-@click.option("-s", "--library", "name", metavar="NAME", help="Only this one.")
-@click.option("--prune", is_flag=True, help="Delete what is stored and has no file.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@pass_common
-def sync(common: Common, path: str, name: str | None, prune: bool, dry_run: bool) -> None:
-    """Store the libraries of a folder, all or none. Nothing is deleted without --prune."""
-    folders.sync(common, folders.LIBRARIES, path, name, prune=prune, dry_run=dry_run)
+folders.add_commands(library, folders.LIBRARIES)
 
 
 @library.command()
 @click.argument("name")
+@never_asks
 @pass_common
 def delete(common: Common, name: str) -> None:
     """Delete a stored library. Its versions are kept."""
     found = client.ask(common.settings, "delete_library", name=name)
-    if common.as_json:
-        output.emit_json(found)
-    else:
-        output.console().print(output.styled(f"deleted the library {name}"))
+    output.tell(common.as_json, found, output.clean(f"deleted the library {name}"))

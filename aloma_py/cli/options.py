@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -29,12 +30,49 @@ class CommandGroup(click.RichGroup):
         return list(self.commands)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        known = self.list_commands(ctx)
-        if args and args[0] not in known:
+        if args and self.get_command(ctx, args[0]) is None:
             from aloma_py.errors import suggest
 
-            raise click.UsageError(f"there is no command {args[0]!r}{suggest(args[0], known)}", ctx)
+            shown = [name for name in self.list_commands(ctx) if name not in self._unshown]
+            raise click.UsageError(f"there is no command {args[0]!r}{suggest(args[0], shown)}", ctx)
         return super().resolve_command(ctx, args)
+
+    @property
+    def _unshown(self) -> set[str]:
+        return {name for name, command in self.commands.items() if command.hidden}
+
+    def also(self, command: Command, name: str) -> None:
+        """Another word for a command, which the list does not show."""
+        other = copy.copy(command)
+        other.hidden = True
+        self.add_command(other, name)
+
+    def refuses(self, name: str, why: str) -> None:
+        """A command that others have and this group has not: it says why, and what to do."""
+
+        @self.command(name, hidden=True, context_settings={"ignore_unknown_options": True}, add_help_option=False)
+        @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+        def refuse(words: tuple[str, ...]) -> None:
+            from aloma_py.errors import InputError
+
+            raise InputError(why)
+
+
+def refused_option(*names: str, why: str, value: bool = False) -> Callable[[F], F]:
+    """An option that others have and the command has not: it says why, and what to do. ``value``: it takes one."""
+
+    def refuse(ctx: Context, param: Parameter, given: Any) -> None:
+        if given and not ctx.resilient_parsing:
+            from aloma_py.errors import InputError
+
+            raise InputError(why)
+
+    return click.option(*names, is_flag=not value, hidden=True, expose_value=False, callback=refuse)
+
+
+def accepted_option(*names: str, value: bool = False) -> Callable[[F], F]:
+    """An option of others that says what is so anyhow: it is taken, and does nothing."""
+    return click.option(*names, is_flag=not value, hidden=True, expose_value=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +214,36 @@ def steps_option(command: F) -> F:
     )(command)
 
 
-__all__ = ["CommandGroup", "Common", "common", "data_options", "pass_common", "read_data", "read_pairs", "steps_option"]
+def switches(
+    group: CommandGroup, operation: str, on: str, off: str, tell: Callable[[Common, dict[str, Any], str], None]
+) -> None:
+    """The commands ``enable NAME`` and ``disable NAME``, which ask the operation with ``enabled``; ``on`` and ``off``
+    are their help, ``tell(common, answer, "enabled")`` prints."""
+
+    def add(name: str, help: str, enabled: bool) -> None:
+        @group.command(name, help=help)
+        @click.argument("name")
+        @pass_common
+        def switch(common: Common, name: str) -> None:
+            from aloma_py.cli import client
+
+            done = "enabled" if enabled else "disabled"
+            tell(common, client.ask(common.settings, operation, name=name, enabled=enabled), done)
+
+    add("enable", on, True)
+    add("disable", off, False)
+
+
+__all__ = [
+    "CommandGroup",
+    "Common",
+    "accepted_option",
+    "common",
+    "data_options",
+    "pass_common",
+    "read_data",
+    "read_pairs",
+    "refused_option",
+    "steps_option",
+    "switches",
+]

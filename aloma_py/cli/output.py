@@ -95,6 +95,34 @@ def table(*columns: str, **more: Any) -> Table:
     return made
 
 
+def listing(as_json: bool, found: Sequence[Any], nothing: str | None = None) -> Console | None:
+    """Where to print a list for people; ``None`` where it is done: as JSON, or with the text for an empty one."""
+    if as_json:
+        emit_json(list(found))
+        return None
+    out = console()
+    if not found and nothing is not None:
+        out.print(styled(nothing, "dim"))
+        return None
+    return out
+
+
+def print_rows(out: Console, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table of plain cells; those that have a style keep it."""
+    made = table(*columns)
+    for cells in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else styled(cell) for cell in cells))
+    print_table(out, made)
+
+
+def tell(as_json: bool, answer: Json, text: str) -> None:
+    """Say what was done: the answer for programs, one line for people."""
+    if as_json:
+        emit_json(answer)
+    else:
+        click.echo(text)
+
+
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
     """Two columns: what, and how it is. Rows without a value are left out."""
     made = Table(box=None, pad_edge=False, show_header=False)

@@ -22,17 +22,17 @@ ANSWER: Final = 120.0
 
 
 class HttpClient:
-    """Asks the server at ``url`` about ``workspace``."""
+    """Asks the server at ``url`` about ``workspace``, below ``base``."""
 
     def __init__(self, http: httpx2.AsyncClient, url: str, workspace: str) -> None:
-        self._http = http
+        self.http = http
         self._url = url
-        self._base = f"/api/v1/workspaces/{quote(workspace, safe='')}"
+        self.base = f"/api/v1/workspaces/{quote(workspace, safe='')}"
 
     async def call(self, name: str, /, **arguments: Json) -> Any:
         """The answer of the operation ``name``; raises what it raises there."""
-        with _explaining(self._url):
-            response = await self._http.post(f"{self._base}/call/{name}", content=jsontext.dumps(arguments).encode(),
+        with explaining(self._url):
+            response = await self.http.post(f"{self.base}/call/{name}", content=jsontext.dumps(arguments).encode(),
                                              headers={"content-type": "application/json"})  # fmt: skip
         if response.status_code >= 400:
             raise error_of(response.status_code, response.content, self._url)
@@ -40,18 +40,32 @@ class HttpClient:
 
     async def get(self, place: str) -> Any:
         """The answer at another place of the API."""
-        with _explaining(self._url):
-            response = await self._http.get(place)
+        with explaining(self._url):
+            response = await self.http.get(place)
+        if response.status_code >= 400:
+            raise error_of(response.status_code, response.content, self._url)
+        return jsontext.loads(response.content)
+
+    async def post(self, place: str, body: dict[str, Json], *, absent: str | None = None) -> Any:
+        """The answer to what is sent to a place of the API; a session that it opens goes on with the next.
+
+        ``absent`` is what the error says where nothing is there.
+        """
+        headers = {"content-type": "application/json", "x-requested-with": "aloma-py"}
+        with explaining(self._url):
+            response = await self.http.post(place, content=jsontext.dumps(body).encode(), headers=headers)
+        if response.status_code == 404 and absent is not None:
+            raise InputError(absent)
         if response.status_code >= 400:
             raise error_of(response.status_code, response.content, self._url)
         return jsontext.loads(response.content)
 
     async def follow(self, **arguments: Any) -> AsyncGenerator[Any, None]:
         """The operation ``follow``."""
-        place = f"{self._base}/tasks/{quote(arguments['id'], safe='')}/follow"
+        place = f"{self.base}/tasks/{quote(arguments['id'], safe='')}/follow"
         query = {"after": arguments.get("after", 0)}
-        with _explaining(self._url):
-            async with self._http.stream("GET", place, params=query, timeout=httpx2.Timeout(CONNECT, read=None)) as got:
+        with explaining(self._url):
+            async with self.http.stream("GET", place, params=query, timeout=httpx2.Timeout(CONNECT, read=None)) as got:
                 if got.status_code >= 400:
                     raise error_of(got.status_code, await got.aread(), self._url)
                 async for line in got.aiter_lines():
@@ -72,7 +86,7 @@ async def connect_http(url: str, key: str | None, workspace: str) -> AsyncIterat
         yield HttpClient(http, url, workspace)
 
 
-class _explaining:
+class explaining:
     """Turns what goes wrong on the way into errors for people."""
 
     def __init__(self, url: str) -> None:
@@ -101,3 +115,30 @@ async def who_am_i(url: str, key: str) -> dict[str, Any]:
     async with connect_http(url, key, "default") as client:
         found: dict[str, Any] = await client.get("/api/v1/me")
         return found
+
+
+async def set_up(
+    url: str, token: str, email: str, name: str, password: str, key_name: str
+) -> tuple[dict[str, Any], str]:
+    """Make the first administrator of the server at ``url``, and an API key: who they are, and the key.
+
+    Raises :class:`~aloma_py.errors.InputError` where the server has people or keys already. Where the key cannot be
+    made, the administrator is there, and the error says so.
+    """
+    async with connect_http(url, None, "default") as client:
+        person = {"token": token, "email": email, "name": name, "password": password}
+        known: dict[str, Any] = await client.post(
+            "/api/v1/setup",
+            person,
+            absent=f"the server {url} has people or keys already: `aloma-py auth {url}` saves a key of it, "
+            "`aloma-py user invite EMAIL` on its machine lets somebody in",
+        )
+        try:
+            made = await client.post("/api/v1/keys", {"name": key_name, "role": "admin"})
+        except AlomaError as error:
+            raise StoreError(
+                f"{known['email']} is the administrator of {url}, but no key could be made: {error}; "
+                f"`aloma-py key add NAME --role admin` on its machine makes one, `aloma-py auth {url}` saves it"
+            ) from error
+        key: str = made["key"]
+        return known, key

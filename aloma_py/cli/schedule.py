@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +9,8 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from aloma_py.cli import client, output
-from aloma_py.cli.options import CommandGroup, Common, pass_common, read_data
+from aloma_py.cli.asking import make_sure, yes_option
+from aloma_py.cli.options import CommandGroup, Common, pass_common, read_data, switches
 from aloma_py.errors import InputError
 from aloma_py.operations import limits_of
 
@@ -76,18 +76,14 @@ def _given(common: Common, options: dict[str, Any]) -> dict[str, Any]:
 def list_(common: Common) -> None:
     """List schedules, with when they come next."""
     found = client.ask(common.settings, "list_schedules")
-    if common.as_json:
-        output.emit_json(found)
-        return
-    out = output.console()
-    if not found:
-        out.print(output.styled("no schedules", "dim"))
-        return
-    made = output.table("name", "when", "next", "last")
-    for one in found:
-        made.add_row(*(output.styled(output.one_line(text)) for text in (one["name"], _when(one), _next(one))),
-                     output.styled(_ago(one["last_at"]), "dim"))  # fmt: skip
-    output.print_table(out, made)
+    out = output.listing(common.as_json, found, "no schedules")
+    if out is not None:
+        rows = (
+            (*(output.one_line(text) for text in (one["name"], _when(one), _next(one))),
+             output.styled(_ago(one["last_at"]), "dim"))
+            for one in found
+        )  # fmt: skip
+        output.print_rows(out, ("name", "when", "next", "last"), rows)
 
 
 def _when(one: dict[str, Any]) -> str:
@@ -175,35 +171,13 @@ def update(common: Common, name: str, **options: Any) -> None:
 
 @schedule.command()
 @click.argument("name")
-@pass_common
-def enable(common: Common, name: str) -> None:
-    """Fire a schedule from now on; what came meanwhile is not made up for."""
-    _tell(common, client.ask(common.settings, "update_schedule", name=name, enabled=True), "enabled")
-
-
-@schedule.command()
-@click.argument("name")
-@pass_common
-def disable(common: Common, name: str) -> None:
-    """Fire a schedule no more, until it is enabled."""
-    _tell(common, client.ask(common.settings, "update_schedule", name=name, enabled=False), "disabled")
-
-
-@schedule.command()
-@click.argument("name")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_common
 def delete(common: Common, name: str, yes: bool) -> None:
     """Remove a schedule; the tasks that it gave stay."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise InputError(f"deleting the schedule {name!r} cannot be undone: say --yes where nobody can be asked")
-        click.confirm(f"Delete the schedule {output.clean(name)} for good?", abort=True, err=True)
+    make_sure(yes, f"deleting the schedule {name!r}", f"Delete the schedule {name} for good?")
     answer = client.ask(common.settings, "delete_schedule", name=name)
-    if common.as_json:
-        output.emit_json(answer)
-    else:
-        click.echo(f"deleted {output.one_line(answer['name'])}")
+    output.tell(common.as_json, answer, f"deleted {output.one_line(answer['name'])}")
 
 
 @schedule.command("next")
@@ -268,3 +242,12 @@ def _tell(common: Common, answer: dict[str, Any], what: str) -> None:
     click.echo(f"{what} {output.one_line(answer['name'])}: {_when(answer)}; next {_next(answer)}")
     if answer["enabled"] and not answer["served"]:
         click.echo("it fires while `aloma-py serve` is running", err=True)
+
+
+switches(
+    schedule,
+    "update_schedule",
+    "Fire a schedule from now on; what came meanwhile is not made up for.",
+    "Fire a schedule no more, until it is enabled.",
+    _tell,
+)

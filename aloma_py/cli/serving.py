@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
-import json
 import logging
 import sys
 
 import anyio
 import rich_click as click
 
+from aloma_py.cli.logs import log_to_stderr
 from aloma_py.cli.options import Common, pass_common, read_pairs
 from aloma_py.durations import parse_duration
 from aloma_py.errors import InputError
-from aloma_py.run.redaction import HideSecrets
 from aloma_py.serve.loop import Ready, Serving
 from aloma_py.serve.loop import serve as serve_workspace
 
-LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
+LEVELS = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 
 
 @click.command()
@@ -47,7 +45,7 @@ def dev(common: Common, paths: tuple[str, ...], libraries: tuple[str, ...], conf
 @click.option("--library", "libraries", metavar="NS=PATH", multiple=True, help="Functions as lib.NS; any number.")
 @click.option("--config", metavar="K=V", multiple=True, help="What task.config(K) gives; any number of times.")
 @click.option("--grace", default="10s", show_default=True, metavar="TIME", help="How long runs may take to end.")
-@click.option("--verbose", "level", flag_value="verbose", help="Say when each task ends.")
+@click.option("--verbose", "level", flag_value="verbose", help="Say when each task ends, and each request.")
 @click.option("--quiet", "level", flag_value="quiet", help="Say only what is wrong.")
 @pass_common
 def serve(
@@ -71,13 +69,13 @@ def serve(
         config=read_pairs(config, "--config"),
         grace=parse_duration(grace, "--grace"),
     )
-    _serve(what, LEVELS[level or "normal"], as_json=common.as_json)
+    _serve(what, LEVELS.get(level or ""), as_json=common.as_json)
 
 
-def _serve(what: Serving, level: int, *, as_json: bool) -> None:
+def _serve(what: Serving, level: int | None, *, as_json: bool) -> None:
     if what.settings.url:
         raise InputError("serve runs a store on this machine; --url, --profile and ALOMA_URL are for other commands")
-    _log_to_stderr(level, as_json=as_json)
+    log_to_stderr(level, what.settings.log_level, as_json=as_json)
 
     async def work() -> None:
         await serve_workspace(what, _say_ready)
@@ -92,43 +90,3 @@ def _say_ready(ready: Ready) -> None:
         ready,
         extra={"action": "ready", "socket": str(ready.socket)},
     )
-
-
-def _log_to_stderr(level: int, *, as_json: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else Lines())
-    for each in (handler, logging.lastResort):
-        if each is not None:  # what a step says with Python's own logging goes there
-            each.addFilter(HideSecrets())
-    logger = logging.getLogger("aloma_py")
-    logger.handlers[:] = [handler]
-    logger.propagate = False
-    logger.setLevel(level)
-
-
-class Lines(logging.Formatter):
-    """``2026-01-01T12:00:00.000Z warning: text``; the level only where it is not info."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        label = "" if record.levelno in (logging.INFO, logging.DEBUG) else f"{record.levelname.lower()}: "
-        text = f"{_time(record)} {label}{record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: ``{at, level, logger, text}``, and what is said beside (``action``, ``task`` …)."""
-
-    _OWN = frozenset(vars(logging.makeLogRecord({})))
-
-    def format(self, record: logging.LogRecord) -> str:
-        more = {name: value for name, value in vars(record).items() if name not in self._OWN}
-        line = {"at": _time(record), "level": record.levelname.lower(), "logger": record.name,
-                "text": record.getMessage(), **more}  # fmt: skip
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-def _time(record: logging.LogRecord) -> str:
-    moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import rich_click as click
 from rich.console import Console
 
-from aloma_py.cli import client, folders, output
+from aloma_py.cli import client, output
 from aloma_py.cli.options import CommandGroup, Common, data_options, pass_common, read_data
-from aloma_py.errors import AlomaError, InputError, StoreError
+from aloma_py.cli.steptexts import stored
+from aloma_py.errors import AlomaError, InputError
 from aloma_py.operations import limits_of
-from aloma_py.steps.javascript.define import SUFFIXES, read_text
+
+RUNS_PERIOD: Final = "7d"
+"""How far `step list --sort runs` looks back."""
 
 
 @click.group(cls=CommandGroup, no_args_is_help=True)
@@ -30,32 +28,87 @@ def step() -> None:
 
 @step.command("list")
 @click.argument("paths", metavar="[PATH]…", nargs=-1)
+@click.option("--filter", "text", metavar="TEXT", help="Only with this in their name, condition, tags or file.")
+@click.option(
+    "--sort",
+    type=click.Choice(["order", "name", "runs"]),
+    default="order",
+    metavar="ORDER",
+    help=f"By name, or by runs: those of the last {RUNS_PERIOD}.  [default: as they are tried]",
+)
+@click.option("--validate", is_flag=True, help="Say whether they can be loaded, and what to look at; 1 if they cannot.")
 @pass_common
-def list_(common: Common, paths: tuple[str, ...]) -> None:
+def list_(common: Common, paths: tuple[str, ...], text: str | None, sort: str, validate: bool) -> int:
     """List the steps in the order in which they are tried.
 
     Of PATH (files, folders, modules), or else of the workspace as it was last served.
     """
-    found = _ask(common, paths, "list_steps")
-    if common.as_json:
-        output.emit_json(found)
-        return
-    out = output.console()
-    made = output.table("step", "priority", "leaves", "condition", "where")
-    made.columns[1].justify = made.columns[2].justify = "right"
-    made.columns[1].no_wrap = made.columns[2].no_wrap = True
+    if sort == "runs" and paths:
+        raise InputError("--sort runs counts the runs of the workspace's steps: leave PATH out")
+    try:
+        found = _ask(common, paths, "list_steps")
+    except AlomaError as error:
+        if not validate:
+            raise
+        output.tell(common.as_json, {"valid": False, "problem": str(error)}, output.clean(error))
+        return 1
+    found = [one for one in found if text is None or _speaks_of(one, text)]
+    runs = _runs(common) if sort == "runs" else {}
+    if sort == "name":
+        found.sort(key=lambda one: one["name"].lower())
+    elif sort == "runs":
+        found = [{**one, "runs": runs.get(one["name"], 0)} for one in found]
+        found.sort(key=lambda one: -one["runs"])
+    if validate:
+        _validate(common, found)
+        return 0
+    out = output.listing(common.as_json, found, None if text is None else "no steps fit")
+    if out is not None:
+        _list(out, found, ["runs"] if sort == "runs" else [])
+    return 0
+
+
+def _list(out: Console, found: list[dict[str, Any]], more: list[str]) -> None:
+    numbers = ["priority", "leaves", *more]
+    made = output.table("step", *numbers, "condition", "where")
+    for column in made.columns[1 : len(numbers) + 1]:
+        column.justify, column.no_wrap = "right", True
     for one in found:
         name = output.styled(one["name"], "cyan")
         if not one["options"]["enabled"]:
             name.append(" (disabled)", "dim")
-        made.add_row(
-            name,
-            str(one["priority"]),
-            str(one["specificity"]),
-            output.styled(one["condition"]),
-            output.styled(_place(one), "dim"),
-        )
+        counts = (str(one[key]) for key in ("priority", "specificity", *more))
+        made.add_row(name, *counts, output.styled(one["condition"]), output.styled(_place(one), "dim"))
     output.print_table(out, made)
+
+
+def _speaks_of(one: dict[str, Any], text: str) -> bool:
+    places = (one["name"], one["condition"], one["description"] or "", _place(one), *one["options"]["tags"])
+    return any(text.lower() in place.lower() for place in places)
+
+
+def _runs(common: Common) -> dict[str, int]:
+    found = client.ask(common.settings, "workspace_overview", period=RUNS_PERIOD)
+    return {one["step"]: one["runs"] for one in found["steps"]}
+
+
+def _validate(common: Common, found: list[dict[str, Any]]) -> None:
+    """That all could be loaded, and where one may want to look: code that keeps a step from running beside others."""
+    hints = [
+        {"step": one["name"], "line": at["line"], "code": at["code"], "reason": at["reason"]}
+        for one in found
+        for at in one["unknown"]
+    ]
+    if common.as_json:
+        output.emit_json({"valid": True, "steps": len(found), "hints": hints})
+        return
+    out = output.console()
+    out.print(output.styled(f"{output.counted(len(found), 'step', 'steps')} can be loaded", "green"))
+    if hints:
+        out.print(output.styled("these run alone, since it cannot be told what they read and write:"))
+    for hint in hints:
+        out.print(output.styled(f"  {hint['step']}, line {hint['line']}: {hint['code']}"))
+        out.print(output.styled(f"    {hint['reason']}", "dim"))
 
 
 def _place(one: dict[str, Any]) -> str:
@@ -69,8 +122,9 @@ def _place(one: dict[str, Any]) -> str:
 @click.argument("name")
 @click.argument("paths", metavar="[PATH]…", nargs=-1)
 @click.option("--code", is_flag=True, help="Print the step's text only.")
+@click.option("--verbose", is_flag=True, help="With the step's text.")
 @pass_common
-def show(common: Common, name: str, paths: tuple[str, ...], code: bool) -> None:
+def show(common: Common, name: str, paths: tuple[str, ...], code: bool, verbose: bool) -> None:
     """Show a step: what it matches, its options, what its code may read and write.
 
     What it may read and write says which steps run side by side; a place that could not be followed counts as
@@ -83,7 +137,11 @@ def show(common: Common, name: str, paths: tuple[str, ...], code: bool) -> None:
     if code:
         click.echo(output.clean(found["text"]), nl=False)
         return
-    _show(output.console(), found)
+    out = output.console()
+    _show(out, found)
+    if verbose:
+        out.print(output.styled("text", "dim"))
+        click.echo(output.clean(found["text"]).rstrip("\n"))
 
 
 def _show(out: Console, found: dict[str, Any]) -> None:
@@ -133,8 +191,20 @@ def check(common: Common, path: str, data: str | None, file: str | None, name: s
 
     FILE is a step file or a folder. A Python file is imported, which runs what is in it outside of functions.
     """
-    content = read_data(data, file, limits_of(common.settings))
-    found = _ask(common, (path,), "check_step", data=content, step=name)
+    _check(common, (path,), name, read_data(data, file, limits_of(common.settings)))
+
+
+@step.command()
+@click.argument("name")
+@data_options
+@pass_common
+def validate(common: Common, name: str, data: str | None, file: str | None) -> None:
+    """Say whether a step of the workspace would match some data, and why or why not, leaf by leaf."""
+    _check(common, (), name, read_data(data, file, limits_of(common.settings)))
+
+
+def _check(common: Common, paths: tuple[str, ...], name: str | None, data: Any) -> None:
+    found = _ask(common, paths, "check_step", data=data, step=name)
     if common.as_json:
         output.emit_json(found)
         return
@@ -151,6 +221,22 @@ def check(common: Common, path: str, data: str | None, file: str | None, name: s
         out.print(output.styled("no step matches" if name is None else f"{name!r} does not match"))
 
 
+@step.command()
+@click.option("--period", metavar="TIME", default="7d", show_default=True, help="How far to look back.")
+@pass_common
+def performance(common: Common, period: str) -> None:
+    """Say how often each step ran, how often it failed, and how long it took."""
+    found = client.ask(common.settings, "workspace_overview", period=period)["steps"]
+    out = output.listing(common.as_json, found, f"no step ran in the last {period}")
+    if out is not None:
+        rows = (
+            (one["step"], one["runs"], one["errors"], one["retries"],
+             *(output.duration(one[key]) for key in ("median_ms", "mean_ms", "longest_ms")))
+            for one in found
+        )  # fmt: skip
+        output.print_rows(out, ("step", "runs", "failed", "tried again", "median", "mean", "longest"), rows)
+
+
 def _ask(common: Common, paths: tuple[str, ...], operation: str, **arguments: Any) -> Any:
     """The operation on the steps of ``paths``, without a store; or on those of the workspace."""
     if not paths:
@@ -158,180 +244,7 @@ def _ask(common: Common, paths: tuple[str, ...], operation: str, **arguments: An
     return client.ask_in_memory(common.settings, operation, sources=paths, **arguments)
 
 
-# ── stored steps ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@step.command()
-@click.argument("name")
-@click.option("-f", "--file", metavar="FILE", help="The step, a JavaScript or TypeScript file.")
-@click.option("-c", "--condition", metavar="CONDITION", help="The condition: JavaScript, or JSON with types as texts.")
-@click.option("-b", "--body", metavar="BODY", help="What it does: the inside of an async function.")
-@click.option("--description", metavar="TEXT", help="What it is for.")
-@click.option("--disabled", is_flag=True, help="Store it, but do not run it yet.")
-@pass_common
-def add(
-    common: Common,
-    name: str,
-    file: str | None,
-    condition: str | None,
-    body: str | None,
-    description: str | None,
-    disabled: bool,
-) -> None:
-    """Store a new step: a file, or a condition and a body."""
-    given: dict[str, Any] = {"name": name, "enabled": not disabled}
-    if description is not None:
-        given["description"] = description
-    if file is not None:
-        if condition is not None or body is not None:
-            raise InputError("-f gives the whole step; use either it or -c and -b")
-        suffix = Path(file).suffix
-        if suffix not in SUFFIXES:
-            raise InputError(f"-f {file}: a file that ends in .js, .mjs, .cjs, .ts or .mts was expected")
-        given |= {"text": read_text(Path(file)), "suffix": suffix}
-    elif condition is None or body is None:
-        raise InputError("the step is missing: give it with -f FILE, or with -c CONDITION and -b BODY")
-    else:
-        given |= {"condition": _read_condition(condition), "content": body}
-    _tell(common, client.ask(common.settings, "add_step", **given), "added")
-
-
-def _read_condition(text: str) -> Any:
-    """JSON as what it means, anything else as it is."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, dict) else text
-
-
-def _tell(common: Common, found: dict[str, Any], done: str) -> None:
-    if common.as_json:
-        output.emit_json(found)
-        return
-    version = f" (version {found['version']})" if "version" in found else ""
-    output.console().print(output.styled(f"{done} the step {found['name']}{version}"))
-
-
-@step.command()
-@click.argument("name")
-@pass_common
-def edit(common: Common, name: str) -> None:
-    """Change a stored step in your editor ($VISUAL or $EDITOR).
-
-    Where somebody else changed it meanwhile, or it cannot be loaded, nothing is changed, and what you wrote is kept in
-    a file.
-    """
-    found = client.ask(common.settings, "show_step", name=name)
-    if found["source"] != "stored":
-        place = f"{found['location']['file']}:{found['location']['line']}"
-        raise InputError(f"the step {name!r} is from the file {place}: it can be changed there only")
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) and "EDITOR" not in os.environ and "VISUAL" not in os.environ:
-        raise InputError("an editor needs a terminal; `aloma-py step pull` and `step sync` change steps by files")
-    text = click.edit(found["text"], extension=found["suffix"], require_save=True)
-    if text is None or text == found["text"]:
-        if not common.as_json:
-            output.console().print(output.styled("nothing was changed", "dim"))
-        else:
-            output.emit_json({"name": name, "version": found["version"], "changed": False})
-        return
-    try:
-        answer = client.ask(common.settings, "update_step", name=name, text=text, version=found["version"])
-    except AlomaError as error:
-        kind = InputError if isinstance(error, InputError) else StoreError
-        raise kind(f"{error}; what you wrote is kept in {_kept(text, found['suffix'])}") from error
-    _tell(common, answer, "changed")
-
-
-def _kept(text: str, suffix: str) -> str:
-    """A new file with the text."""
-    number, path = tempfile.mkstemp(prefix="aloma-step-", suffix=suffix)
-    with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    return path
-
-
-@step.command()
-@click.argument("name")
-@click.argument("new_name", metavar="NEW", required=False)
-@click.option("--name", "option", metavar="NEW", help="The same as NEW.")
-@click.option("--disabled", is_flag=True, help="Store the copy, but do not run it yet.")
-@pass_common
-def clone(common: Common, name: str, new_name: str | None, option: str | None, disabled: bool) -> None:
-    """Store a copy of a step under the name NEW."""
-    target = new_name or option
-    if target is None:
-        raise InputError("the name of the copy is missing: aloma-py step clone NAME NEW")
-    _tell(
-        common,
-        client.ask(common.settings, "clone_step", name=name, new_name=target, enabled=not disabled),
-        "added",
-    )
-
-
-@step.command()
-@click.argument("name")
-@pass_common
-def enable(common: Common, name: str) -> None:
-    """Let a stored step run again."""
-    _tell(common, client.ask(common.settings, "update_step", name=name, enabled=True), "enabled")
-
-
-@step.command()
-@click.argument("name")
-@pass_common
-def disable(common: Common, name: str) -> None:
-    """Keep a stored step from running."""
-    _tell(common, client.ask(common.settings, "update_step", name=name, enabled=False), "disabled")
-
-
-@step.command()
-@click.argument("name")
-@pass_common
-def delete(common: Common, name: str) -> None:
-    """Delete a stored step. Its versions are kept."""
-    _tell(common, client.ask(common.settings, "delete_step", name=name), "deleted")
-
-
-@step.command()
-@click.argument("name")
-@click.argument("version", required=False)
-@pass_common
-def versions(common: Common, name: str, version: str | None) -> None:
-    """List the texts that a step has had in the store; with VERSION print that one."""
-    if version is not None:
-        one = client.ask(common.settings, "show_step_version", name=name, version=version)
-        if common.as_json:
-            output.emit_json(one)
-        else:
-            click.echo(output.clean(one["text"]), nl=False)
-        return
-    found = client.ask(common.settings, "step_versions", name=name)
-    if common.as_json:
-        output.emit_json(found)
-        return
-    made = output.table("n", "version", "at", "by", "")
-    for one in found:
-        cells = (str(one["n"]), one["version"], one["at"], one["by"], "deleted" if one["deleted"] else "")
-        made.add_row(*(output.styled(cell) for cell in cells))
-    output.print_table(output.console(), made)
-
-
-@step.command()
-@click.option("-p", "--path", default=".", show_default="this folder", metavar="FOLDER", help="Where to.")
-@click.option("-s", "--step", "name", metavar="NAME", help="Only this one.")
-@pass_common
-def pull(common: Common, path: str, name: str | None) -> None:
-    """Write the stored steps into files, NAME.js; a slash in the name makes a folder."""
-    folders.pull(common, folders.STEPS, path, name)
-
-
-@step.command()
-@click.option("-p", "--path", default=".", show_default="this folder", metavar="FOLDER", help="Where from.")
-@click.option("-s", "--step", "name", metavar="NAME", help="Only this one.")
-@click.option("--prune", is_flag=True, help="Delete what is stored and has no file.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@pass_common
-def sync(common: Common, path: str, name: str | None, prune: bool, dry_run: bool) -> None:
-    """Store the steps of a folder, all or none. Nothing is deleted without --prune."""
-    folders.sync(common, folders.STEPS, path, name, prune=prune, dry_run=dry_run)
+for name, command in stored.commands.items():
+    step.add_command(command, name)
+step.refuses("logs", "what a step said is in the history of the tasks it ran on: `aloma-py task log ID --step NAME`")
+step.refuses("generate", "steps are not generated here: `aloma-py step add NAME` begins one in your editor")

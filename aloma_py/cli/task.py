@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
-import time
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from aloma_py.cli import client, output
+from aloma_py.cli.asking import make_sure, yes_option
 from aloma_py.cli.options import CommandGroup, Common, data_options, pass_common, read_data, steps_option
+from aloma_py.cli.tasklist import list_tasks, now
 from aloma_py.cli.timeline import Timeline, check_chosen, chosen, rest_line
 from aloma_py.errors import InputError
 from aloma_py.operations import limits_of
@@ -25,10 +26,6 @@ def task() -> None:
     They are those of a running `aloma-py serve`, or of the store where none runs. An ID may be shortened to a
     beginning that only one task has.
     """
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @task.command()
@@ -44,67 +41,21 @@ def new(common: Common, name: str, data: str | None, file: str | None, tags: tup
     _tell(common, answer, "accepted")
 
 
-@task.command("list")
-@click.option("--state", "states", multiple=True, help="Only of this state; several: again, or with commas.")
-@click.option("--name", help="Only with this in their name.")
-@click.option("--tag", help="Only with this tag.")
-@click.option("--search", metavar="WORDS", help="Only with these words in the name or an audit reference.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
-@pass_common
-def list_(
-    common: Common, states: tuple[str, ...], name: str | None, tag: str | None, search: str | None, limit: int
-) -> None:
-    """List tasks, newest first."""
-    words = [word for text in states for word in text.split(",") if word.strip()]
-    settings = common.settings
-    fills = search is not None and settings.store.exists()  # new tasks are read into the search when it is asked
-    found = client.ask(
-        settings, "list_tasks", writing=fills, states=words or None, name=name, tag=tag, search=search, limit=limit
-    )
-    if common.as_json:
-        output.emit_json(found)
-        return
-    out = output.console()
-    if not found:
-        out.print(output.styled("no tasks" if not (words or name or tag or search) else "no tasks fit", "dim"))
-        return
-    (_print_list if out.width < 90 else _print_table)(out, found)
-    if len(found) == limit:
-        out.print(output.styled(f"the newest {limit}; more with --limit", "dim"))
-
-
-def _print_table(out: Console, found: list[dict[str, Any]]) -> None:
-    """A task a line."""
-    made = output.table("id", "name", "state", "changed", "reason")
-    for column in (0, 2, 3):
-        made.columns[column].no_wrap = True
-    for one in found:
-        made.add_row(*_cells(one), output.styled(output.one_line(one["reason"] or ""), "dim"))
-    output.print_table(out, made)
-
-
-def _print_list(out: Console, found: list[dict[str, Any]]) -> None:
-    """A task in two or three lines, where a table of all that there is to say would be too narrow to read."""
-    for one in found:
-        id, name, state, changed = _cells(one)
-        out.print(Text.assemble(id, "  ", state, "  ", changed), overflow="fold")
-        for text in (name, output.styled(output.one_line(one["reason"] or ""), "dim")):
-            if text:
-                out.print(Padding(text, (0, 0, 0, 2)), overflow="fold")
-
-
-def _cells(one: dict[str, Any]) -> tuple[Text, Text, Text, Text]:
-    changed = f"{output.duration(max(_now() - output.read_iso(one['updated_at']), 0))} ago"
-    return output.styled(one["id"]), output.styled(one["name"]), output.state_text(one["state"]), Text(changed)
+task.add_command(list_tasks)
 
 
 @task.command()
 @click.argument("id")
 @click.option("--data", "data_only", is_flag=True, help="Print the data only, as JSON.")
+@click.option("--output", "file", metavar="FILE", help="Write JSON to a file: the data with --data, else all of it.")
 @pass_common
-def show(common: Common, id: str, data_only: bool) -> None:
+def show(common: Common, id: str, data_only: bool, file: str | None) -> None:
     """Show a task: its state and why, its data, what it made."""
     found = client.ask(common.settings, "show_task", id=id)
+    if file is not None:
+        _write(Path(file), found["data"] if data_only else found)
+        output.tell(common.as_json, {"id": found["id"], "file": file}, output.clean(f"wrote {file}"))
+        return
     if data_only or common.as_json:
         output.emit_json(found["data"] if data_only else found)
         return
@@ -118,7 +69,7 @@ def show(common: Common, id: str, data_only: bool) -> None:
                 ("id", found["id"]),
                 ("name", found["name"]),
                 ("tags", ", ".join(found["tags"])),
-                ("state", rest_line(found, _now())),
+                ("state", rest_line(found, now())),
                 ("created", found["created_at"]),
                 ("changed", found["updated_at"]),
                 ("expires", found["expires_at"]),
@@ -142,6 +93,17 @@ def show(common: Common, id: str, data_only: bool) -> None:
         output.print_data(out, found["result"])
 
 
+def _write(file: Path, content: Any) -> None:
+    """Write JSON, whole or not at all; what was there is replaced."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+        part.replace(file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{str(file)!r} cannot be written: {error.strerror or error}") from None
+
+
 def _items(errors: Any) -> list[tuple[str, Any]]:
     return list(errors.items()) if isinstance(errors, dict) else []
 
@@ -156,12 +118,18 @@ def _message(error: Any) -> Any:
 @click.option("--logs", is_flag=True, help="Only what was logged.")
 @click.option("--step", metavar="N", help="Only entry number N, or the runs of the step of this name.")
 @click.option("--follow", is_flag=True, help="Go on as it happens, until the task has ended.")
+@click.option("--verbose", is_flag=True, help="What changed and what was logged, as without --changes and --logs.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="json is the same as --json.")
 @pass_common
-def log(common: Common, id: str, changes: bool, logs: bool, step: str | None, follow: bool) -> None:
+def log(
+    common: Common, id: str, changes: bool, logs: bool, step: str | None, follow: bool, verbose: bool, form: str | None
+) -> None:
     """Print a task's history: each wave, its runs, what they changed and said.
 
     With --json it is one document; with --follow too, one line for each entry.
     """
+    as_json = common.as_json if form is None else form == "json"
+    changes, logs = changes or verbose, logs or verbose
 
     async def work() -> None:
         timeline: Timeline | None = None
@@ -173,10 +141,10 @@ def log(common: Common, id: str, changes: bool, logs: bool, step: str | None, fo
                 if not follow:  # a follower waits for what may still come
                     check_chosen(seen, step, id)
                 wanted = chosen(entries, step)
-                if common.as_json and follow:
+                if as_json and follow:
                     for entry in wanted:
                         output.emit_json(entry, compact=True)
-                elif common.as_json:
+                elif as_json:
                     output.emit_json({"task": task, "entries": wanted})
                 else:
                     timeline = timeline or Timeline(
@@ -185,8 +153,8 @@ def log(common: Common, id: str, changes: bool, logs: bool, step: str | None, fo
                     timeline.show(wanted)
                 sys.stdout.flush()
         check_chosen(seen, step, id)
-        if not common.as_json:
-            out.print(rest_line(task, _now()))
+        if not as_json:
+            out.print(rest_line(task, now()))
 
     out = output.console()
     client.run(work)
@@ -195,8 +163,13 @@ def log(common: Common, id: str, changes: bool, logs: bool, step: str | None, fo
 async def _pieces(connection: client.Client, id: str, follow: bool) -> Any:
     """The task and its new entries: once, or as they come."""
     if not follow:
-        answer = await connection.call("task_log", id=id)
-        yield answer["task"], answer["entries"]
+        after, answer = 0, await connection.call("task_log", id=id)
+        while answer["entries"]:
+            yield answer["task"], answer["entries"]
+            after = answer["entries"][-1]["n"]
+            answer = await connection.call("task_log", id=id, after=after)
+        if not after:
+            yield answer["task"], []
         return
     async for item in connection.follow(id=id):
         yield item["task"], item["entries"]
@@ -265,22 +238,17 @@ def clone(common: Common, id: str, name: str | None, current: bool) -> None:
 
 @task.command()
 @click.argument("id")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_common
 def delete(common: Common, id: str, yes: bool) -> None:
     """Remove a task and its subtasks for good."""
     settings = common.settings
     if not yes:
         found = client.ask(settings, "show_task", id=id)
-        if not sys.stdin.isatty():
-            raise InputError(f"deleting {found['id']} cannot be undone: say --yes where nobody can be asked")
-        click.confirm(f"Delete {found['id']} ({output.clean(found['name'])}) for good?", abort=True, err=True)
         id = found["id"]
+        make_sure(yes, f"deleting {id}", f"Delete {id} ({found['name']}) for good?")
     answer = client.ask(settings, "delete_task", id=id)
-    if common.as_json:
-        output.emit_json(answer)
-    else:
-        click.echo(f"deleted {answer['id']}")
+    output.tell(common.as_json, answer, f"deleted {answer['id']}")
 
 
 def _tell(common: Common, answer: dict[str, Any], what: str, *, advanced: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ class Timeline:
     logs: bool = True
     _wave: tuple[str, int | None] | None = None
 
-    def show(self, entries: Iterable[dict[str, Any]], subtask: str = "") -> None:
+    def show(self, entries: Iterable[Mapping[str, Any]], subtask: str = "") -> None:
         """Print entries of the task, or of its subtask of that name."""
         for entry in entries:
             if entry["kind"] == "run":
@@ -45,7 +45,7 @@ class Timeline:
             else:
                 self._from_outside(entry, subtask)
 
-    def _heading(self, entry: dict[str, Any], subtask: str) -> None:
+    def _heading(self, entry: Mapping[str, Any], subtask: str) -> None:
         wave = (subtask, entry["wave"])
         if wave == self._wave:
             return
@@ -53,24 +53,24 @@ class Timeline:
         whose = f" of subtask {subtask!r}" if subtask else ""
         self._line(styled(f"wave {entry['wave']}{whose}", "bold"), Text(f"  {self._since(entry)}", style="dim"))
 
-    def _since(self, entry: dict[str, Any]) -> str:
+    def _since(self, entry: Mapping[str, Any]) -> str:
         return f"+{duration(max(read_iso(entry['started_at']) - self.started_at, 0))}"
 
-    def _run(self, entry: dict[str, Any]) -> None:
+    def _run(self, entry: Mapping[str, Any]) -> None:
         mark, style = _MARKS[entry["outcome"]]
         took = duration(read_iso(entry["ended_at"]) - read_iso(entry["started_at"]))
         more = f"  {took}" + (f", attempt {entry['attempt']}" if entry["attempt"] > 1 else "")
         self._line(Text(f"  {mark} ", style=style), styled(entry["step"], "cyan"), Text(more, style="dim"))
         self._inside(entry)
 
-    def _from_outside(self, entry: dict[str, Any], subtask: str) -> None:
+    def _from_outside(self, entry: Mapping[str, Any], subtask: str) -> None:
         self._wave = None
         whose = f" of subtask {subtask!r}" if subtask else ""
         title = styled(f"{_KINDS.get(entry['kind'], entry['kind'])}{whose}", "bold")
         self._line(title, Text(f"  {self._since(entry)}", style="dim"))
         self._inside(entry)
 
-    def _inside(self, entry: dict[str, Any]) -> None:
+    def _inside(self, entry: Mapping[str, Any]) -> None:
         if self.changes:
             for change in entry["changes"]:
                 self._line(styled(f"      {describe_dict(change)}"))
@@ -95,7 +95,7 @@ class Timeline:
         self.out.print(Text.assemble(*parts), overflow="fold", no_wrap=False)
 
 
-def rest_line(task: dict[str, Json], now: Millis | None = None) -> Text:
+def rest_line(task: Mapping[str, Json], now: Millis | None = None) -> Text:
     """Where the task stands, in one line: ``done: no more steps match``."""
     parts: list[Any] = [state_text(str(task["state"]))]
     if task.get("reason"):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
 from aloma_py import jsontext
-from aloma_py.cli import client, output
-from aloma_py.cli.options import CommandGroup, Common, pass_common
+from aloma_py.cli import client, output, progress
+from aloma_py.cli.asking import never_asks, read_text_file, without_line_end
+from aloma_py.cli.options import CommandGroup, Common, accepted_option, pass_common, refused_option
 from aloma_py.errors import InputError
 
 
@@ -23,6 +23,9 @@ def secret() -> None:
 
 
 @secret.command("list")
+@refused_option(
+    "--show-values", why="a secret's value is never shown; where it is lost, `aloma-py secret set NAME` gives another"
+)
 @pass_common
 def list_secrets(common: Common) -> None:
     """List the secrets, without their values."""
@@ -30,6 +33,7 @@ def list_secrets(common: Common) -> None:
 
 
 def _value_options(command: Any) -> Any:
+    command = accepted_option("--encrypted")(command)
     command = click.option("--description", metavar="TEXT", help="What it is for.")(command)
     return click.option("-f", "--file", metavar="FILE", help="Read the value from a file.")(command)
 
@@ -60,6 +64,7 @@ def set_secret(common: Common, name: str, value: str | None, file: str | None, d
 
 @secret.command("delete")
 @click.argument("name")
+@never_asks
 @pass_common
 def delete_secret(common: Common, name: str) -> None:
     """Delete a secret: task.config gives nothing for it then."""
@@ -75,8 +80,9 @@ def rotate_key(common: Common, file: str | None) -> int:
     Works with a server and without one. Whatever interrupts it, nothing is lost: it is finished when the store is
     served next, or by calling it again.
     """
-    given = None if file is None else _read(file)
-    done = client.ask(common.settings, "rotate_key", new_key=given)
+    given = None if file is None else read_text_file(file)
+    with progress.shown(common, "encrypting"):
+        done = client.ask(common.settings, "rotate_key", new_key=given)
     if common.as_json:
         output.emit_json(done)
         return 1 if done["damaged"] else 0
@@ -119,6 +125,7 @@ def set_variable(common: Common, name: str, value: str, parse: bool, description
 
 @env.command("delete")
 @click.argument("name")
+@never_asks
 @pass_common
 def delete_variable(common: Common, name: str) -> None:
     """Delete a variable."""
@@ -133,25 +140,13 @@ def _set_secret(
     if value is not None:
         pass  # as the scripts of old have it
     elif file is not None:
-        value = _read(file)
+        value = read_text_file(file)
     elif sys.stdin.isatty():
         value = click.prompt(f"value of {name}", hide_input=True, default="", show_default=False)
     else:
-        value = _without_line_end(sys.stdin.read())
+        value = without_line_end(sys.stdin.read())
     done = client.ask(common.settings, "set_secret", name=name, value=value, description=description, new=new)
     _done(common, done, f"set the secret {name}")
-
-
-def _read(file: str) -> str:
-    try:
-        return _without_line_end(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise InputError(f"the file {file} cannot be read: {reason}") from None
-
-
-def _without_line_end(text: str) -> str:
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _done(common: Common, answer: dict[str, Any], said: str) -> None:
@@ -165,17 +160,15 @@ def _done(common: Common, answer: dict[str, Any], said: str) -> None:
 
 
 def _show_all(common: Common, found: list[dict[str, Any]]) -> None:
-    if common.as_json:
-        output.emit_json(found)
-        return
-    made = output.table("name", "value", "changed", "by", "description")
-    for one in found:
-        value = output.styled("(secret)", "dim") if one["secret"] else output.styled(jsontext.dumps(one["value"]))
-        made.add_row(
-            output.styled(one["name"], "cyan"),
-            value,
-            output.styled(one["updated_at"]),
-            output.styled(one["updated_by"]),
-            output.styled(one["description"] or ""),
+    out = output.listing(common.as_json, found)
+    if out is not None:
+        rows = (
+            (
+                output.styled(one["name"], "cyan"),
+                output.styled("(secret)", "dim") if one["secret"] else jsontext.dumps(one["value"]),
+                *(one[fact] for fact in ("updated_at", "updated_by")),
+                one["description"] or "",
+            )
+            for one in found
         )
-    output.print_table(output.console(), made)
+        output.print_rows(out, ("name", "value", "changed", "by", "description"), rows)

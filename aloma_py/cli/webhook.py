@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from aloma_py.cli import client, output
+from aloma_py.cli.asking import make_sure, yes_option
 from aloma_py.cli.options import CommandGroup, Common, pass_common, read_pairs
 from aloma_py.errors import InputError
 
@@ -95,9 +96,8 @@ def list_(common: Common, show_urls: bool) -> None:
         shown = ({**one, "url": _url(common, one["path"])} if show_urls else _without_address(one) for one in found)
         output.emit_json(list(shown))
         return
-    out = output.console()
-    if not found:
-        out.print(output.styled("no webhooks", "dim"))
+    out = output.listing(False, found, "no webhooks")
+    if out is None:
         return
     made = output.table("name", "signature", "accepted", "last", *(["url"] if show_urls else []))
     made.columns[2].justify = "right"
@@ -180,21 +180,15 @@ def update(
 
 @webhook.command()
 @click.argument("name")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes_option
 @pass_common
 def delete(common: Common, name: str, yes: bool) -> None:
     """Remove a webhook; its tasks stay."""
-    settings = common.settings
     if not yes:
-        found = client.ask(settings, "show_webhook", name=name)
-        if not sys.stdin.isatty():
-            raise InputError(f"deleting {found['name']} cannot be undone: say --yes where nobody can be asked")
-        click.confirm(f"Delete the webhook {output.clean(found['name'])} for good?", abort=True, err=True)
-    answer = client.ask(settings, "delete_webhook", name=name)
-    if common.as_json:
-        output.emit_json(answer)
-    else:
-        click.echo(f"deleted {output.clean(answer['name'])}")
+        name = client.ask(common.settings, "show_webhook", name=name)["name"]
+        make_sure(yes, f"deleting {name}", f"Delete the webhook {name} for good?")
+    answer = client.ask(common.settings, "delete_webhook", name=name)
+    output.tell(common.as_json, answer, f"deleted {output.clean(answer['name'])}")
 
 
 @webhook.command()

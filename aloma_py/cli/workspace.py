@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
+from click import get_current_context
 from rich.console import Console
 
 from aloma_py.cli import client, output
+from aloma_py.cli.account import usage_table
+from aloma_py.cli.asking import never_asks
+from aloma_py.cli.deploy import deploy
 from aloma_py.cli.options import CommandGroup, Common, pass_common, read_pairs
-from aloma_py.errors import NotFoundError
+from aloma_py.cli.source import print_source, shown_source, source, sync
+from aloma_py.cli.transfer import export_, import_
+from aloma_py.errors import InputError, NotFoundError
 from aloma_py.models import Json
 from aloma_py.settings import Settings
 
@@ -33,7 +39,7 @@ def _facts_options(command: F) -> F:
     options: list[Callable[[F], F]] = [
         click.option("--limit", "limits", metavar="K=V", multiple=True,
                      help="A limit of its own, as max_runs=50; an empty V: the installation's again."),
-        click.option("--notification-groups", metavar="A,B", help="Who is told of failed tasks."),
+        click.option("--notification-groups", metavar="A,B", help="Who is told of failed tasks: groups, addresses."),
         click.option("--health-enabled", type=bool, metavar="true|false", help="Whether its health is looked after."),
         click.option("--tags", metavar="A,B", help="Its tags."),
         click.option("--title", "--name", "title", help="What it is called; its name stays."),
@@ -93,10 +99,16 @@ def list_(common: Common, name_only: bool) -> None:
 
 @workspace.command()
 @_WHICH
+@click.option("-sc", "--source-config", "with_source", is_flag=True, help="And which repository it follows.")
 @pass_common
-def show(common: Common, name: str | None) -> None:
+def show(common: Common, name: str | None, with_source: bool) -> None:
     """Show a workspace."""
-    _tell(common, client.ask(_settings(common, name), "show_workspace"))
+    found = client.ask(_settings(common, name), "show_workspace")
+    if with_source and common.as_json:
+        found = {**found, "source": shown_source(common, name)}
+    _tell(common, found)
+    if with_source and not common.as_json:
+        print_source(common, name)
 
 
 @workspace.command()
@@ -125,10 +137,20 @@ def switch(common: Common, name: str) -> None:
 @workspace.command()
 @_WHICH
 @_facts_options
+@click.option("--env-var", "variables", metavar="K=V", multiple=True, help="Set a variable, as `env set`; any number.")
 @pass_common
-def update(common: Common, name: str | None, **facts: Any) -> None:
+def update(common: Common, name: str | None, variables: tuple[str, ...], **facts: Any) -> None:
     """Change a workspace; an empty text clears."""
-    _tell(common, client.ask(_settings(common, name), "update_workspace", **_given(**facts)))
+    settings = _settings(common, name)
+    values, given = read_pairs(variables, "--env-var"), _given(**facts)
+    if not values and not given:
+        raise InputError("nothing to change was given; see aloma-py workspace update -h")
+    found = client.ask(settings, "update_workspace", **given) if given else client.ask(settings, "show_workspace")
+    for variable, value in values.items():
+        done = client.ask(settings, "set_variable", name=variable, value=value)
+        if "problem" in done:
+            click.echo(output.clean(done["problem"]), err=True)
+    _tell(common, found)
 
 
 @workspace.command()
@@ -143,6 +165,7 @@ def archive(common: Common, name: str | None, unarchive: bool) -> None:
 @workspace.command()
 @_WHICH
 @click.option("--cancel", is_flag=True, help="Take it back.")
+@never_asks
 @pass_common
 def delete(common: Common, name: str | None, cancel: bool) -> None:
     """Close a workspace; 30 days later it is removed with all it has."""
@@ -162,11 +185,7 @@ def usage(common: Common, everywhere: bool) -> None:
     if common.as_json:
         output.emit_json(found)
         return
-    made = output.table("month", "workspace", "tasks", "runs", "calls", "compute")
-    for one in found:
-        counted = [one[name] for name in ("month", "workspace", "tasks", "runs", "calls")]
-        made.add_row(*(output.styled(word) for word in (*counted, output.duration(one["millis"]))))
-    output.print_table(output.console(), made)
+    output.print_table(output.console(), usage_table(found))
 
 
 @workspace.command()
@@ -191,11 +210,11 @@ def overview(common: Common, name: str | None, period: str) -> None:
     ]
     output.print_table(out, output.facts(rows))
     if found["steps"]:
-        made = output.table("step", "runs", "failed", "tried again", "mean")
-        for one in found["steps"]:
-            cells = (one["step"], one["runs"], one["errors"], one["retries"], output.duration(one["mean_ms"]))
-            made.add_row(*map(output.styled, cells))
-        output.print_table(out, made)
+        steps = (
+            (one["step"], one["runs"], one["errors"], one["retries"], output.duration(one["mean_ms"]))
+            for one in found["steps"]
+        )
+        output.print_rows(out, ("step", "runs", "failed", "tried again", "mean"), steps)
 
 
 @workspace.command()
@@ -209,10 +228,12 @@ def health(common: Common, name: str | None, period: str) -> None:
         output.emit_json(found)
         return
     out = output.console()
+    unavailable = found.pop("connectors_unavailable")
     rows: list[tuple[str, object]] = [
         (key.replace("_", " "), ", ".join(value)) for key, value in found.items() if isinstance(value, list) and value
     ]
     stuck, attention = found["stuck"], found["attention"]
+    rows += [("connector", one["problem"]) for one in unavailable]
     if stuck["count"]:
         looked = f"of {stuck['looked_at']} waiting"
         rows.append(("stuck", f"{output.counted(stuck['count'], 'task', 'tasks')} that no step matches ({looked})"))
@@ -226,11 +247,9 @@ def health(common: Common, name: str | None, period: str) -> None:
 
 
 def _print_tasks(out: Console, tasks: list[dict[str, Any]]) -> None:
-    made = output.table("id", "name", "reason")
-    for one in tasks:
-        made.add_row(*(output.styled(output.one_line(one[key] or "")) for key in ("id", "name", "reason")))
+    columns = ("id", "name", "reason")
     if tasks:
-        output.print_table(out, made)
+        output.print_rows(out, columns, ([output.one_line(one[key] or "") for key in columns] for one in tasks))
 
 
 def _tell(common: Common, found: dict[str, Any]) -> None:
@@ -265,12 +284,21 @@ def _took(took: dict[str, int | None]) -> str | None:
     return f"half within {output.duration(took['median'])}, 95 % within {output.duration(took['p95'])}"
 
 
-def _also(command: click.Command, name: str) -> None:
-    """Another word for a command, which the list does not show."""
-    other = copy.copy(command)
-    other.hidden = True
-    workspace.add_command(other, name)
+workspace.add_command(export_)
+workspace.add_command(import_)
+workspace.also(add, "create")
+workspace.also(switch, "use")
 
 
-_also(add, "create")
-_also(switch, "use")
+@workspace.command("deploy", hidden=True)
+@click.option("-f", "--file", required=True, metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Print the plan, and change nothing.")
+@click.option("--prune", is_flag=True, help="Delete what is there and the file does not list.")
+@pass_common
+def deploy_(common: Common, **given: Any) -> None:
+    """The same as `aloma-py deploy FILE`."""
+    get_current_context().invoke(deploy, **given)
+
+
+workspace.add_command(source)
+workspace.add_command(sync)

@@ -9,6 +9,7 @@ from aloma_py.deploy.planning import Change, Present
 from aloma_py.deploy.wanted import WorkspaceWanted
 from aloma_py.errors import AlomaError, InputError
 from aloma_py.models import Json
+from aloma_py.operations.progress import telling
 
 
 class Caller(Protocol):
@@ -29,8 +30,9 @@ class DeployError(InputError):
 async def look(client: Caller, wanted: WorkspaceWanted) -> Present:
     """What the workspace has of the kinds that ``wanted`` speaks of."""
     known = {one["name"]: one for one in await client.call("list_workspaces")}
+    connectors = await _compared(client, wanted)
     if wanted.name not in known:
-        return Present(exists=False)
+        return Present(exists=False, connectors=connectors)
     names = [one["name"] for one in await client.call("list_schedules")]
     tasks = [one.name for one in wanted.things if one.kind == "task" and await _is_there(client, one.name)]
     return Present(
@@ -40,8 +42,19 @@ async def look(client: Caller, wanted: WorkspaceWanted) -> Present:
         variables=tuple(await client.call("list_variables")),
         webhooks=tuple(await client.call("list_webhooks")),
         schedules=tuple([await client.call("show_schedule", name=name) for name in names]),
+        connectors=connectors,
+        modules=tuple((await client.call("show_workspace"))["sources"]) if wanted.modules is not None else (),
         tasks=frozenset(tasks),
     )
+
+
+async def _compared(client: Caller, wanted: WorkspaceWanted) -> dict[str, Any]:
+    """The connectors that are asked for, compared by the server; raises what is wrong with them."""
+    if "connectors" not in wanted.spoken_of:
+        return {}
+    asked: list[Json] = [{"namespace": one.name, **one.facts} for one in wanted.things if one.kind == "connector"]
+    found: dict[str, Any] = await client.call("compare_connectors", connectors=asked)
+    return found
 
 
 async def _is_there(client: Caller, task: str) -> bool:
@@ -52,7 +65,10 @@ async def _is_there(client: Caller, task: str) -> bool:
 
 async def check(client: Caller, changes: Sequence[Change]) -> None:
     """Have the server read what it would store. Raises what it says."""
+    moved = any(change.kind == "step" and change.action == "delete" for change in changes)
     for change in changes:
+        if change.call is not None and change.kind == "module" and not moved:  # a step may move from the store to one
+            await client.call("set_modules", **{**change.call[1], "dry_run": True})
         if change.call is not None and change.call[0] == "sync_scripts":
             await client.call("sync_scripts", **{**change.call[1], "dry_run": True})
         if change.call is not None and change.kind == "schedule" and change.action in ("add", "change"):
@@ -67,9 +83,11 @@ async def check(client: Caller, changes: Sequence[Change]) -> None:
 async def apply(client: Caller, workspace: str, changes: Sequence[Change]) -> int:
     """Make the changes; gives how many. Raises :class:`DeployError`, when what was done is taken back."""
     done: list[Change] = []
+    told, wanted = telling(f"deploying {workspace}"), sum(change.call is not None for change in changes)
     for change in changes:
         if change.call is None:
             continue
+        told(len(done), wanted)
         try:
             await client.call(change.call[0], **change.call[1])
         except AlomaError as error:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from aloma_py.deploy.wanted import ThingWanted, WorkspaceWanted
 from aloma_py.models import Json
 
-Action = Literal["add", "change", "same", "delete", "left", "set", "skip"]
+Action = Literal["add", "change", "same", "delete", "left", "set"]
 
 Call = tuple[str, dict[str, Json]]
 """An operation and its arguments."""
@@ -29,6 +29,7 @@ class Change:
     call: Call | None = field(default=None, repr=False)  # a secret's value may be in it
     undo: Call | None = field(default=None, repr=False)
     note: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,9 @@ class Present:
     variables: tuple[dict[str, Any], ...] = ()  # secrets too, without their values
     webhooks: tuple[dict[str, Any], ...] = ()
     schedules: tuple[dict[str, Any], ...] = ()
+    connectors: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)  # compared with those asked for
+    modules: tuple[str, ...] = ()
     tasks: frozenset[str] = frozenset()  # the names of tasks that came from a deployment
-
-
-BY_SERVE: Final = "Python steps are given to the server: aloma-py serve PATH…"
-NOT_YET: Final = "connectors cannot be configured yet; a step that calls it is told that there is none"
 
 
 def plan(wanted: WorkspaceWanted, present: Present, *, prune: bool) -> list[Change]:
@@ -57,8 +56,8 @@ def plan(wanted: WorkspaceWanted, present: Present, *, prune: bool) -> list[Chan
         *_scripts("step", wanted, present, prune=prune),
         *_webhooks(wanted, present, prune=prune),
         *_schedules(wanted, present, prune=prune),
-        *(Change("skip", "connector", one.name, note=NOT_YET) for one in _of(wanted, "connector")),
-        *(Change("skip", "module", place, note=BY_SERVE) for place in wanted.modules or ()),
+        *_connectors(wanted, present, prune=prune),
+        *_modules(wanted, present, prune=prune),
         *_secrets(wanted, present, prune=prune),
         *_tasks(wanted, present),
     ]
@@ -175,6 +174,52 @@ def _schedules(wanted: WorkspaceWanted, present: Present, *, prune: bool) -> Ite
         for name in before:
             if name not in given:
                 yield _gone("schedule", name, ("delete_schedule", {"name": name}), None, prune=prune)
+
+
+def _connectors(wanted: WorkspaceWanted, present: Present, *, prune: bool) -> Iterator[Change]:
+    """The server has compared them: it alone knows the configurations that there are."""
+    compared = {one["namespace"]: one for one in present.connectors.get("asked", [])}
+    states = {one["namespace"]: one["state"] for one in present.connectors.get("there", [])}
+    for one in _of(wanted, "connector"):
+        found = compared.get(one.name, {"action": "add", "differs": [], "warning": None})
+        call: Call = ("put_connector", {"namespace": one.name, **one.facts})
+        warning = found["warning"] or ""
+        if found["action"] == "same":
+            yield Change("same", "connector", one.name, warning=warning)
+        elif found["action"] == "add":
+            undo: Call = ("delete_connector", {"name": one.name})
+            yield Change("add", "connector", one.name, call, undo, warning=warning)
+        else:
+            undo = ("restore_connector", {"state": states[one.name]})
+            yield Change("change", "connector", one.name, call, undo, ", ".join(found["differs"]), warning)
+    if "connectors" in wanted.spoken_of:
+        given = {one.name for one in _of(wanted, "connector")}
+        for name, state in states.items():
+            if name not in given:
+                undo = ("restore_connector", {"state": state})
+                yield _gone("connector", name, ("delete_connector", {"name": name}), undo, prune=prune)
+
+
+def _modules(wanted: WorkspaceWanted, present: Present, *, prune: bool) -> Iterator[Change]:
+    """One call for all: they are tried together. What is there comes first, in its order, unless it is pruned."""
+    if wanted.modules is None:
+        return
+    before, given = present.modules, wanted.modules
+    more = [one for one in given if one not in before]
+    after = list(given) if prune else [*before, *more]
+    lines: list[tuple[Action, str, str]] = [
+        ("add" if one in more else "same", one, "") for one in given
+    ] + [("delete" if prune else "left", one, "") for one in before if one not in given]  # fmt: skip
+    if after != list(before) and all(action in ("same", "left") for action, _, _ in lines):
+        lines[0] = ("change", lines[0][1], "their order")
+    call: Call | None = ("set_modules", {"modules": list(after)})
+    undo: Call | None = ("set_modules", {"modules": list(before)})
+    for action, name, note in lines:
+        if action in ("same", "left"):
+            yield Change(action, "module", name)
+        else:  # the first of them makes all
+            yield Change(action, "module", name, call, undo, note)
+            call = undo = None
 
 
 def _tasks(wanted: WorkspaceWanted, present: Present) -> Iterator[Change]:

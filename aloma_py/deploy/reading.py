@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from aloma_py.connect.naming import namespace_of
 from aloma_py.deploy.wanted import Deployment, ScriptWanted, ThingWanted, WorkspaceWanted
 from aloma_py.errors import InputError, LoadError, suggest
 from aloma_py.intake.files import read_task_file
@@ -18,6 +19,10 @@ from aloma_py.models import Json
 from aloma_py.testing.yamlfile import Item, read_yaml
 
 SUFFIXES: Final = frozenset({".js", ".mjs", ".cjs", ".ts", ".mts"})
+
+_FILES: Final = SUFFIXES | {".py"}
+
+_CONNECTOR: Final = ("connectorName", "name", "namespace", "config", "tags")
 
 _VARIABLE: Final = re.compile(r"\$(\$?)\{([^}]*)\}")
 _WORKSPACE: Final = (
@@ -31,7 +36,7 @@ def read_deployment(file: Path, environment: Mapping[str, str]) -> Deployment:
     top = _filled(read_yaml(file, str(file)), environment)
     members = top.mapping(("company", "workspaces"), required=("workspaces",))
     company = members.get("company")
-    reader = _Reader(file.absolute().parent)
+    reader = _Reader(file.absolute().parent, environment)
     workspaces = [reader.workspace(item) for item in members["workspaces"].items()]
     if not workspaces:
         raise members["workspaces"].error("at least one workspace was expected")
@@ -74,8 +79,9 @@ def _filled(item: Item, environment: Mapping[str, str]) -> Item:
 class _Reader:
     """Reads the parts of a workspace; ``folder`` is what paths are relative to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
+        self._environment = environment
 
     def workspace(self, item: Item) -> WorkspaceWanted:
         members = item.mapping(_WORKSPACE, required=("name",))
@@ -101,7 +107,7 @@ class _Reader:
             tags=tags.texts() if tags is not None else None,
             scripts=tuple(scripts),
             things=tuple(things),
-            modules=tuple(str(self._place(part)) for part in modules.items()) if modules is not None else None,
+            modules=self._modules(modules) if modules is not None else None,
             spoken_of=frozenset(given) - {"name", "tags", "modules", "tasks"},
             line=item.line,
         )
@@ -162,13 +168,43 @@ class _Reader:
         return lambda item: _thing(kind, item.mapping(required=("name",)), item)
 
     def _connector(self, item: Item) -> ThingWanted:
+        """Its name is its namespace here: that is what tells connectors apart, and what steps call."""
+        line = item.line
         if isinstance(item.value, dict) and "file" in item.value:
             members = item.mapping(("file",))
-            item = read_yaml(self._existing(members["file"]))
-        members = item.mapping(("connectorName", "name", "namespace", "config"), required=("connectorName",))
-        name = members.get("name") or members["connectorName"]
-        facts = {key: part.value for key, part in members.items() if key != "name"}
-        return ThingWanted("connector", name.text(), facts, item.line)
+            item = _filled(read_yaml(self._existing(members["file"])), self._environment)
+        members = item.mapping(_CONNECTOR, required=("connectorName",))
+        given = {key: part for key, part in members.items() if part.value is not None}
+        kind = members["connectorName"].text()
+        facts: dict[str, Json] = {"kind": kind, "name": given["name"].text() if "name" in given else kind}
+        if "config" in given:
+            if not isinstance(given["config"].value, dict):
+                raise given["config"].error("a mapping was expected: the connector's configuration")
+            facts["config"] = given["config"].value
+        if "tags" in given:
+            facts["tags"] = list(given["tags"].texts())
+        try:
+            namespace = given["namespace"].text() if "namespace" in given else namespace_of(kind)
+        except LoadError:
+            raise
+        except InputError as error:
+            raise members["connectorName"].error(str(error)) from None
+        return ThingWanted("connector", namespace, facts, line)
+
+    def _modules(self, item: Item) -> tuple[str, ...]:
+        """Names of modules as they are; files and folders with their whole path."""
+        found = [self._module(part) for part in item.items()]
+        _refuse_doubles("module", list(zip(found, item.items(), strict=True)))
+        return tuple(found)
+
+    def _module(self, item: Item) -> str:
+        text = item.text()
+        place = self._place(item)
+        if place.exists():
+            return str(place.resolve())
+        if "/" in text or text.startswith(".") or Path(text).suffix in _FILES:
+            raise item.error(f"there is no file or folder {str(place)!r}")
+        return text
 
     def _task(self, item: Item) -> ThingWanted:
         members = item.mapping(("name", "data", "file", "tags"), required=("name",))

@@ -22,7 +22,7 @@ class ScriptWanted:
 class ThingWanted:
     """Anything else that has a name: ``kind`` is variable, secret, webhook, schedule, connector or task.
 
-    ``facts`` are its other members as the operation that makes it takes them.
+    A connector's name is its namespace. ``facts`` are its other members as the operation that makes it takes them.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class WorkspaceWanted:
     tags: tuple[str, ...] | None = None
     scripts: tuple[ScriptWanted, ...] = ()
     things: tuple[ThingWanted, ...] = ()
-    modules: tuple[str, ...] | None = None  # places of Python steps
+    modules: tuple[str, ...] | None = None  # names of modules, and whole paths, that steps come from
     spoken_of: frozenset[str] = frozenset()  # the kinds that the file lists: only these can be pruned
     line: int | None = None
 

@@ -24,6 +24,7 @@ DEFAULT_HEADERS: Final = (
     "x-gitlab-event",
     "x-shopify-topic",
     "x-event-key",
+    "traceparent",
 )
 """Headers that go into ``$via.headers`` where the options name no others."""
 

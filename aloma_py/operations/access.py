@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from aloma_py.errors import InputError, NotFoundError
-from aloma_py.models import Json, Millis
+from aloma_py.models import Millis
+from aloma_py.operations.answers.access import (
+    InvitedPerson,
+    KeyShown,
+    LedgerLine,
+    NewKey,
+    PersonShown,
+    RemovedPerson,
+)
+from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.passwords import new_token
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role, read_role
@@ -40,14 +49,14 @@ class AccessOperations:
     # People
 
     @operation(Role.ADMIN, "GET /people", account=True, noted=False)
-    async def list_people(self) -> Json:
+    async def list_people(self) -> list[PersonShown]:
         """The people, by email: ``[{id, email, name, state, role, workspaces, created_at, seen_at}]``."""
         return [person_to_json(person) for person in self.people.all()]
 
     @operation(Role.ADMIN, "POST /people", status=201, account=True)
     async def invite_person(
         self, email: str, name: str = "", role: str | None = None, workspaces: dict[str, str] | None = None
-    ) -> Json:
+    ) -> InvitedPerson:
         """Add a person: the person, and ``invitation``, which sets the password; it is not shown again."""
         address, called = read_email(email), read_name(name or email.partition("@")[0])
         given = await self._roles(role, workspaces or {})
@@ -60,7 +69,7 @@ class AccessOperations:
         return {**person_to_json(person), "invitation": token, "invitation_until": iso(until)}
 
     @operation(Role.ADMIN, "POST /people/{id}/invitation", status=201, account=True)
-    async def renew_invitation(self, id: str) -> Json:
+    async def renew_invitation(self, id: str) -> InvitedPerson:
         """Give a new invitation to a person, with which a forgotten password is set; the one before ends."""
         token, hashed = new_token("ali")
         until = self._now() + INVITATION
@@ -75,14 +84,14 @@ class AccessOperations:
         role: str | None = None,
         workspaces: dict[str, str] | None = None,
         disabled: bool | None = None,
-    ) -> Json:
+    ) -> PersonShown:
         """Change a person's name or roles, or disable them; roles that are not named stay, ``none`` takes one away."""
         roles = await self._roles(role, workspaces or {})
         called = read_name(name) if name is not None else None
         return person_to_json(await self.people.update(id, self._now(), name=called, roles=roles, disabled=disabled))
 
     @operation(Role.ADMIN, "DELETE /people/{id}", account=True)
-    async def remove_person(self, id: str) -> Json:
+    async def remove_person(self, id: str) -> RemovedPerson:
         """Remove a person; ``keys`` are those they made that still hold."""
         person, now = await self.people.remove(id), self._now()
         left = [key for key in self.people.all_keys() if key.created_by == person.email and key.holds(now)]
@@ -91,12 +100,14 @@ class AccessOperations:
     # Keys
 
     @operation(Role.ADMIN, "GET /keys", account=True, noted=False)
-    async def list_keys(self) -> Json:
+    async def list_keys(self) -> list[KeyShown]:
         """The keys, newest first, without what they open with: ``[{id, name, state, role, workspace, …}]``."""
         return [key_to_json(key, self._now()) for key in self.people.all_keys()]
 
     @operation(Role.ADMIN, "POST /keys", status=201, account=True)
-    async def add_key(self, name: str, role: str, workspace: str | None = None, expires_at: str | None = None) -> Json:
+    async def add_key(
+        self, name: str, role: str, workspace: str | None = None, expires_at: str | None = None
+    ) -> NewKey:
         """Make an API key, for one workspace or for all: what it is, and ``key``, which is not shown again."""
         called, now = read_name(name), self._now()
         until = read_time(expires_at, "expires_at") if expires_at is not None else None
@@ -111,24 +122,31 @@ class AccessOperations:
         return {**key_to_json(made, now), "key": key}
 
     @operation(Role.ADMIN, "DELETE /keys/{id}", account=True)
-    async def revoke_key(self, id: str) -> Json:
+    async def revoke_key(self, id: str) -> KeyShown:
         """End a key at once; it stays in the list."""
         return key_to_json(await self.people.revoke_key(id, self._now()), self._now())
 
     # The ledger
 
     @operation(Role.ADMIN, "GET /audit", noted=False, on_tasks=True)
-    async def audit(self, limit: int = 100, before: int | None = None) -> Json:
+    async def audit(self, limit: int = 100, before: int | None = None, cursor: str | None = None) -> list[LedgerLine]:
         """Who changed what in the workspace, newest first; ``before``: only lines before that ``no``."""
-        found = self.ledger.list(self.site.workspace, limit=_few(limit), before=before)
-        return [line_to_json(line) for line in found]
+        return self._lines(self.site.workspace, limit, before, cursor)
 
     @operation(Role.ADMIN, "GET /audit", account=True, noted=False)
-    async def account_audit(self, limit: int = 100, before: int | None = None) -> Json:
+    async def account_audit(
+        self, limit: int = 100, before: int | None = None, cursor: str | None = None
+    ) -> list[LedgerLine]:
         """Who changed what in the account and in every workspace, newest first."""
-        return [line_to_json(line) for line in self.ledger.list(limit=_few(limit), before=before)]
+        return self._lines(None, limit, before, cursor)
 
     # Helpers
+
+    def _lines(self, workspace: str | None, limit: int, before: int | None, cursor: str | None) -> list[LedgerLine]:
+        places = [place for place in (before, read_cursor(cursor, "line")) if place is not None]
+        few = check_limit(limit, 1000)
+        found = self.ledger.list(workspace, limit=few + 1, before=min(places, default=None))
+        return [line_to_json(line) for line in cut(found, few, "line", lambda line: line.no)]
 
     def _now(self) -> Millis:
         return self.site.engine.clock.now()
@@ -161,7 +179,7 @@ class AccessOperations:
             raise NotFoundError("workspace", name, known)
 
 
-def person_to_json(person: Person) -> dict[str, Json]:
+def person_to_json(person: Person) -> PersonShown:
     state = "disabled" if person.disabled_at is not None else "active" if person.ready else "invited"
     return {
         "id": person.id,
@@ -175,7 +193,7 @@ def person_to_json(person: Person) -> dict[str, Json]:
     }
 
 
-def key_to_json(key: Token, now: Millis) -> dict[str, Json]:
+def key_to_json(key: Token, now: Millis) -> KeyShown:
     """``workspace`` is ``None`` where the key is for the account."""
     state = "active" if key.holds(now) else "revoked" if key.revoked_at is not None else "expired"
     return {
@@ -191,7 +209,7 @@ def key_to_json(key: Token, now: Millis) -> dict[str, Json]:
     }
 
 
-def line_to_json(line: Line) -> dict[str, Json]:
+def line_to_json(line: Line) -> LedgerLine:
     """``workspace`` is ``None`` where the account was changed."""
     return {
         "no": line.no,
@@ -232,9 +250,3 @@ def read_time(text: str, what: str) -> Millis:
 
 def _time(at: Millis | None) -> str | None:
     return None if at is None else iso(at)
-
-
-def _few(limit: int) -> int:
-    if not 1 <= limit <= 1000:
-        raise InputError(f"limit is {limit}; 1 to 1,000 was expected")
-    return limit

@@ -15,13 +15,18 @@ from aloma_py.errors import InputError, NotFoundError, StoreError
 from aloma_py.models import Json, Limits
 from aloma_py.operations.access import AccessOperations
 from aloma_py.operations.arguments import check_arguments
+from aloma_py.operations.connectors import ConnectorOperations
+from aloma_py.operations.modules import ModuleOperations
+from aloma_py.operations.notifications import NotificationOperations
 from aloma_py.operations.registry import LOCAL, Caller, Operation, caller, operations_of
 from aloma_py.operations.schedules import ScheduleOperations
 from aloma_py.operations.scripts import ScriptOperations
 from aloma_py.operations.sites import Site
+from aloma_py.operations.sources import SourceOperations
 from aloma_py.operations.steps import StepOperations
 from aloma_py.operations.store import StoreOperations
 from aloma_py.operations.tasks import TaskOperations
+from aloma_py.operations.transfer import TransferOperations
 from aloma_py.operations.variables import VariableOperations
 from aloma_py.operations.webhooks import WebhookOperations
 from aloma_py.operations.workspaces import WorkspaceOperations
@@ -42,6 +47,11 @@ GROUPS: Final = (
     VariableOperations,
     WebhookOperations,
     ScheduleOperations,
+    SourceOperations,
+    NotificationOperations,
+    ConnectorOperations,
+    ModuleOperations,
+    TransferOperations,
 )
 
 ALL: Final[Mapping[str, Operation]] = {name: found for group in GROUPS for name, found in operations_of(group).items()}

@@ -19,6 +19,7 @@ class Caller:
 
     name: str
     role: Role
+    places: frozenset[str] | None = None  # the workspaces that it may know of; None: all
 
 
 LOCAL: Final = Caller("local", Role.ADMIN)
@@ -41,6 +42,7 @@ class Operation:
     status: int  # of the answer when it went well
     about: str  # the first line of its docstring
     account: bool  # it is about the account, not about one workspace: the role is that on the account
+    anybody: bool = False  # whoever is known may ask, and is told only what is of its own places
 
 
 _MARK: Final = "__aloma_operation__"
@@ -56,6 +58,7 @@ def operation(
     on_tasks: bool = False,
     account: bool = False,
     reading: bool | None = None,
+    anybody: bool = False,
 ) -> Callable[[F], F]:
     """Mark a method as an operation that callers with the role ``least`` may ask for.
 
@@ -63,7 +66,8 @@ def operation(
     ask for is written into the ledger, unless ``noted`` says otherwise; of the arguments ``hidden`` only that they
     were given. ``route`` is its method and place in the HTTP API: what stands in braces and, for GET and DELETE, all
     other arguments are in the address; else they are members of the body. ``status`` is that of a good answer. What is
-    ``account`` is about the account, and needs the role there.
+    ``account`` is about the account, and needs the role there; with ``anybody`` it needs none, and answers with what is
+    of the caller's ``places`` only.
     """
 
     def mark(method: F) -> F:
@@ -82,6 +86,7 @@ def operation(
             status,
             about,
             account,
+            anybody,
         )
         setattr(method, _MARK, facts)
         return method

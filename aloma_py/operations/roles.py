@@ -20,8 +20,8 @@ class Role(IntEnum):
         return self.name.lower()
 
 
-ROLE_WORDS: Final = {"business": Role.OPERATOR, "owner": Role.ADMIN}
-"""Other words for roles that are accepted."""
+ROLE_WORDS: Final = {"business": Role.OPERATOR, "bussines": Role.OPERATOR, "owner": Role.ADMIN}
+"""Other words for roles that are accepted, one of them with a slip that is printed in a help text."""
 
 
 def read_role(word: str) -> Role:

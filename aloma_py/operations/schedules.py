@@ -18,11 +18,22 @@ from aloma_py.intake.schedules import Dropped, Schedule, plan, read_schedule
 from aloma_py.intake.timing import next_time, shown_in, times
 from aloma_py.jsontext import dumps
 from aloma_py.models import Json, Millis, Task
+from aloma_py.operations.answers.intake import (
+    ChangedSchedule,
+    ComingTime,
+    DeletedThing,
+    FiredSchedule,
+    FiringShown,
+    ScheduleDetails,
+    ScheduleShown,
+    ScheduleSummary,
+)
+from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
 from aloma_py.run.handles import iso
-from aloma_py.store.schedules import Firing, ScheduleStore, Stored, schedules_changed
+from aloma_py.store.schedules import Firing, ScheduleStore, Stored, schedule_news
 
 logger = logging.getLogger("aloma_py.schedules")
 
@@ -38,12 +49,12 @@ class ScheduleOperations:
         self.kept = ScheduleStore(site.store, site.workspace)
 
     @operation(Role.VIEWER, "GET /schedules", on_tasks=True)
-    async def list_schedules(self) -> Json:
+    async def list_schedules(self) -> list[ScheduleSummary]:
         """The schedules by name, each with its next and its last time."""
         return [_summary(one) for one in self.kept.all()]
 
     @operation(Role.VIEWER, "GET /schedules/{name}", on_tasks=True)
-    async def show_schedule(self, name: str) -> Json:
+    async def show_schedule(self, name: str) -> ScheduleDetails:
         """One schedule, with its next times and its newest firings."""
         found = self.kept.get(name)
         firings = [_firing(one) for one in self.kept.firings(found.id, SHOWN_FIRINGS)]
@@ -67,7 +78,7 @@ class ScheduleOperations:
         task: str | None = None,
         tags: Sequence[str] = (),
         enabled: bool = True,
-    ) -> Json:
+    ) -> ChangedSchedule:
         """Make a schedule: a task named ``task`` with ``data`` and ``tags`` whenever ``cron`` or ``every`` comes."""
         now = self.site.engine.clock.now()
         given = _given(cron=cron, every=every, zone=zone, dst=dst, missed=missed, overlap=overlap, start=start, end=end,
@@ -85,7 +96,7 @@ class ScheduleOperations:
             caller.get().name,
         )
         await self.kept.add(made)
-        schedules_changed(self.site.store)
+        schedule_news.tell(self.site.store)
         return self._changed(made)
 
     @operation(Role.DEVELOPER, "PATCH /schedules/{name}", hidden=("data",), on_tasks=True)
@@ -106,7 +117,7 @@ class ScheduleOperations:
         task: str | None = None,
         tags: Sequence[str] | None = None,
         enabled: bool | None = None,
-    ) -> Json:
+    ) -> ChangedSchedule:
         """Change what is given of a schedule; an empty text takes ``start``, ``end``, ``anchor`` or ``task`` away."""
         before = self.kept.get(name)
         now = self.site.engine.clock.now()
@@ -128,21 +139,28 @@ class ScheduleOperations:
             next_at=next_at,
         )
         await self.kept.change(before, after)
-        schedules_changed(self.site.store)
+        schedule_news.tell(self.site.store)
         return self._changed(after)
 
     @operation(Role.DEVELOPER, "DELETE /schedules/{name}", on_tasks=True)
-    async def delete_schedule(self, name: str) -> Json:
+    async def delete_schedule(self, name: str) -> DeletedThing:
         """Remove a schedule with its firings; the tasks that it gave stay."""
         found = self.kept.get(name)
         await self.kept.delete(found.id)
-        schedules_changed(self.site.store)
+        schedule_news.tell(self.site.store)
         return {"id": found.id, "name": found.name, "deleted": True}
 
     @operation(Role.VIEWER, "GET /schedules/{name}/next", on_tasks=True)
-    async def next_times(self, name: str, count: int = 10) -> Json:
+    async def next_times(self, name: str, count: int = 10) -> list[ComingTime]:
         """The next times of a schedule, whether it is enabled or not: ``[{at, local}]``."""
         return self._coming(self.kept.get(name).schedule, count)
+
+    @operation(Role.VIEWER, "GET /schedules/{name}/firings", on_tasks=True)
+    async def list_firings(self, name: str, limit: int = 100, cursor: str | None = None) -> list[FiringShown]:
+        """What became of a schedule's times, newest first; the last 1,000 are kept, and those that wait."""
+        few, below = check_limit(limit), read_cursor(cursor, "firing")
+        found = self.kept.firings(self.kept.get(name).id, few + 1, below)
+        return [_firing(one) for one in cut(found, few, "firing", lambda one: one.at)]
 
     @operation(Role.VIEWER, "POST /schedules/next")
     async def preview_schedule(
@@ -154,13 +172,13 @@ class ScheduleOperations:
         start: str | None = None,
         end: str | None = None,
         count: int = 10,
-    ) -> Json:
+    ) -> list[ComingTime]:
         """The next times of an expression that is not kept: ``[{at, local}]``."""
         return preview(self.site.engine.clock.now(), count, cron=cron, every=every, zone=zone, dst=dst, start=start,
                        end=end)  # fmt: skip
 
     @operation(Role.OPERATOR, "POST /schedules/{name}/run", status=201, noted=True, on_tasks=True)
-    async def run_schedule(self, name: str) -> Json:
+    async def run_schedule(self, name: str) -> FiredSchedule:
         """Fire a schedule now, besides its times, enabled or not: ``{id, schedule, served}``, the id of the task."""
         found = self.kept.get(name)
         task = make_task(self.site, found, self.site.engine.clock.now())
@@ -169,10 +187,10 @@ class ScheduleOperations:
         take_in(self.site, [task])
         return {"id": task.id, "schedule": found.name, "state": task.state.value, "served": self.site.advancing}
 
-    def _coming(self, schedule: Schedule, count: int) -> list[Json]:
+    def _coming(self, schedule: Schedule, count: int) -> list[ComingTime]:
         return coming(schedule, self.site.engine.clock.now(), count)
 
-    def _changed(self, made: Stored) -> dict[str, Json]:
+    def _changed(self, made: Stored) -> ChangedSchedule:
         """``served``: whether somebody fires it."""
         return {**_full(made), "served": self.site.advancing}
 
@@ -182,12 +200,12 @@ def _given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def preview(now: Millis, count: int = 10, **given: Any) -> list[Json]:
+def preview(now: Millis, count: int = 10, **given: Any) -> list[ComingTime]:
     """The next times of what :func:`~aloma_py.intake.schedules.read_schedule` reads."""
     return coming(read_schedule(_given(**given), now), now, count)
 
 
-def coming(schedule: Schedule, after: Millis, count: int) -> list[Json]:
+def coming(schedule: Schedule, after: Millis, count: int) -> list[ComingTime]:
     """The next times, in UTC and in the schedule's zone."""
     if not 1 <= count <= MAX_TIMES:
         raise InputError(f"count must be from 1 to {MAX_TIMES:,}, not {count}")
@@ -301,32 +319,36 @@ def _moment(at: Millis | None) -> str | None:
     return None if at is None else iso(at)
 
 
-def _full(stored: Stored) -> dict[str, Json]:
-    kept = stored.schedule.to_json()
-    for name in ("start", "end", "anchor"):
-        kept[name] = _moment(kept[name])
-    if kept["cron"] is not None:
-        del kept["anchor"], kept["every"]
-    else:
-        del kept["cron"], kept["dst"]
-    return {
+def _summary(stored: Stored) -> ScheduleSummary:
+    schedule = stored.schedule
+    timing = schedule.timing
+    shown: ScheduleSummary = {
         "id": stored.id,
         "name": stored.name,
         "enabled": stored.enabled,
         "next_at": _moment(stored.next_at),
         "last_at": _moment(stored.last_at),
-        **kept,
-        "data": kept["data"] or {},
-        "task": kept["task"] or stored.name,
+        "zone": timing.zone,
+        "start": _moment(timing.start),
+        "end": _moment(timing.end),
+        "missed": schedule.missed,
+        "overlap": schedule.overlap,
+        "task": schedule.task or stored.name,
+        "tags": list(schedule.tags),
         "created_at": iso(stored.created_at),
         "created_by": stored.created_by,
     }
+    if timing.cron is not None:
+        shown["cron"], shown["dst"] = timing.cron, timing.dst
+    elif timing.every is not None:
+        shown["every"], shown["anchor"] = timing.every, iso(timing.anchor)
+    return shown
 
 
-def _summary(stored: Stored) -> dict[str, Json]:
-    return {name: value for name, value in _full(stored).items() if name != "data"}
+def _full(stored: Stored) -> ScheduleShown:
+    return {**_summary(stored), "data": stored.schedule.data or {}}
 
 
-def _firing(firing: Firing) -> dict[str, Json]:
+def _firing(firing: Firing) -> FiringShown:
     state = "fired" if firing.task else ("waits" if firing.why is None else "skipped")
     return {"at": iso(firing.at), "state": state, "task": firing.task, "why": firing.why}

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Final
+from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.to_thread
 
 from aloma_py.errors import AlomaError, InputError, LoadError, NotFoundError, StateError, StoreError
 from aloma_py.models import Json
+from aloma_py.operations.answers.scripts import (
+    DeletedName,
+    FileLibrary,
+    ScriptVersionDetails,
+    ScriptVersionShown,
+    StoredLibrary,
+    StoredScript,
+    SyncAnswer,
+)
+from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.scripttexts import (
@@ -39,7 +50,6 @@ class ScriptOperations:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._shelf = ScriptShelf(site.store, site.workspace)
-        self._changing = anyio.Lock()
 
     # ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -53,7 +63,7 @@ class ScriptOperations:
         description: str | None = None,
         enabled: bool = True,
         suffix: str = ".js",
-    ) -> Json:
+    ) -> StoredScript:
         """Store a new step: its whole text, or a condition and a body; see :func:`compose`."""
         made = compose(name, text, condition, content, needed=True)
         await self._refuse_file_step(name)
@@ -72,7 +82,7 @@ class ScriptOperations:
         new_name: str | None = None,
         suffix: str | None = None,
         version: str | None = None,
-    ) -> Json:
+    ) -> StoredScript:
         """Change a stored step; what is not given stays."""
         old = await self._stored_step(name)
         made = compose(name, text, condition, content)
@@ -83,14 +93,14 @@ class ScriptOperations:
         return await self._changed(change)
 
     @operation(Role.DEVELOPER, "DELETE /steps/{name:path}", on_tasks=True)
-    async def delete_step(self, name: str, version: str | None = None) -> Json:
+    async def delete_step(self, name: str, version: str | None = None) -> DeletedName:
         """Delete a stored step; its versions are kept."""
         await self._stored_step(name)
         await self._change([Remove("step", name, version)])
         return {"name": name, "deleted": True}
 
     @operation(Role.DEVELOPER, "POST /steps/{name:path}/clone", status=201, on_tasks=True)
-    async def clone_step(self, name: str, new_name: str, enabled: bool = True) -> Json:
+    async def clone_step(self, name: str, new_name: str, enabled: bool = True) -> StoredScript:
         """Store a copy of a stored step, or of a JavaScript file's, under another name."""
         old = self._shelf.find("step", name)
         if old is not None:
@@ -104,25 +114,25 @@ class ScriptOperations:
         return await self._changed(Put("step", new_name, text, suffix, enabled, description, new=True))
 
     @operation(Role.VIEWER, "GET /steps/{name:path}/versions")
-    async def step_versions(self, name: str) -> Json:
+    async def step_versions(self, name: str, limit: int = 1000, cursor: str | None = None) -> list[ScriptVersionShown]:
         """Every text that the step has had in the store, the newest first; also of one that was deleted."""
-        return await self._versions("step", name)
+        return await self._versions("step", name, limit, cursor)
 
     @operation(Role.VIEWER, "GET /steps/{name:path}/versions/{version}")
-    async def show_step_version(self, name: str, version: str) -> Json:
+    async def show_step_version(self, name: str, version: str) -> ScriptVersionDetails:
         """One of them with its text; runs name the version of their step."""
         return await self._show_version("step", name, version)
 
     # ── libraries ───────────────────────────────────────────────────────────────────────────────────────────────
 
     @operation(Role.VIEWER, "GET /libraries")
-    async def list_libraries(self) -> Json:
+    async def list_libraries(self) -> list[FileLibrary | StoredLibrary]:
         """The libraries of files and the stored ones, with their functions and what is said of these."""
-        stored: list[Json] = [self._library(one) for one in await self._shelf.all("library")]
+        stored = [self._library(one) for one in await self._shelf.all("library")]
         return [*file_libraries(await self.site.engine.store.facts()), *stored]
 
     @operation(Role.VIEWER, "GET /libraries/{name}")
-    async def show_library(self, name: str) -> Json:
+    async def show_library(self, name: str) -> FileLibrary | StoredLibrary:
         """A library; a stored one with its text."""
         found = self._shelf.find("library", name)
         if found is not None:
@@ -134,7 +144,9 @@ class ScriptOperations:
         raise NotFoundError("library", name, [*(one["name"] for one in libraries), *self._shelf.names("library")])
 
     @operation(Role.DEVELOPER, "POST /libraries", status=201, hidden=("text",), on_tasks=True)
-    async def add_library(self, name: str, text: str, description: str | None = None, suffix: str = ".js") -> Json:
+    async def add_library(
+        self, name: str, text: str, description: str | None = None, suffix: str = ".js"
+    ) -> StoredScript:
         """Store a new library: step code calls its exported functions as lib.NAME.function()."""
         await self._refuse_file_library(name)
         return await self._changed(Put("library", name, text, suffix, description=description, new=True))
@@ -147,32 +159,36 @@ class ScriptOperations:
         description: str | None = None,
         suffix: str | None = None,
         version: str | None = None,
-    ) -> Json:
+    ) -> StoredScript:
         """Change a stored library; what is not given stays."""
         await self._stored_library(name)
         return await self._changed(Put("library", name, text, suffix, None, description, None, version))
 
     @operation(Role.DEVELOPER, "DELETE /libraries/{name}", on_tasks=True)
-    async def delete_library(self, name: str, version: str | None = None) -> Json:
+    async def delete_library(self, name: str, version: str | None = None) -> DeletedName:
         """Delete a stored library; its versions are kept."""
         await self._stored_library(name)
         await self._change([Remove("library", name, version)])
         return {"name": name, "deleted": True}
 
     @operation(Role.VIEWER, "GET /libraries/{name}/versions")
-    async def library_versions(self, name: str) -> Json:
+    async def library_versions(
+        self, name: str, limit: int = 1000, cursor: str | None = None
+    ) -> list[ScriptVersionShown]:
         """Every text that the library has had in the store, the newest first."""
-        return await self._versions("library", name)
+        return await self._versions("library", name, limit, cursor)
 
     @operation(Role.VIEWER, "GET /libraries/{name}/versions/{version}")
-    async def show_library_version(self, name: str, version: str) -> Json:
+    async def show_library_version(self, name: str, version: str) -> ScriptVersionDetails:
         """One of them with its text."""
         return await self._show_version("library", name, version)
 
     # ── many at once ────────────────────────────────────────────────────────────────────────────────────────────
 
     @operation(Role.VIEWER, "GET /scripts")
-    async def list_scripts(self, kind: str = "step", name: str | None = None, texts: bool = False) -> Json:
+    async def list_scripts(
+        self, kind: str = "step", name: str | None = None, texts: bool = False
+    ) -> list[StoredScript]:
         """The stored steps (or libraries) in the order of creation; with their ``texts`` if asked."""
         word = read_kind(kind)
         found = await self._shelf.all(word) if name is None else [self._shelf.get(word, name)]
@@ -186,7 +202,7 @@ class ScriptOperations:
         only: str | None = None,
         prune: bool = False,
         dry_run: bool = False,
-    ) -> Json:
+    ) -> SyncAnswer:
         """Make the stored scripts those that are given, all or none: ``[{name, text, suffix?}, …]``.
 
         Gives ``{added, changed, unchanged, deleted, left, applied}``, lists of names. What is stored and not given is
@@ -195,7 +211,7 @@ class ScriptOperations:
         """
         word = read_kind(kind)
         stored = {one.name: one for one in await self._shelf.all(word)}
-        plan: dict[str, Any] = {"added": [], "changed": [], "unchanged": [], "deleted": [], "left": []}
+        plan: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
         changes: list[Put | Remove] = []
         given = _read_scripts(scripts)
         for name, (text, suffix) in given.items():
@@ -205,42 +221,26 @@ class ScriptOperations:
             if not same:
                 changes.append(Put(word, name, text, suffix, expected=old.version if old else None, new=old is None))
         missing = [name for name in stored if name not in given and only in (None, name)]
-        plan["deleted" if prune else "left"] = missing
         changes += [Remove(word, name, stored[name].version) for name in missing if prune]
         if changes:
             await self._change(changes, dry_run=dry_run)
-        return {**plan, "applied": not dry_run}
+        return {
+            "added": plan["added"],
+            "changed": plan["changed"],
+            "unchanged": plan["unchanged"],
+            "deleted": missing if prune else [],
+            "left": [] if prune else missing,
+            "applied": not dry_run,
+        }
 
     # ── how ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _changed(self, change: Put) -> Json:
+    async def _changed(self, change: Put) -> StoredScript:
         await self._change([change])
         return script_facts(self._shelf.get(change.kind, change.name))
 
     async def _change(self, changes: Sequence[Put | Remove], *, dry_run: bool = False) -> None:
-        """Try the changes on the whole workspace, write them, and bring them into the engine."""
-        for change in changes:
-            if isinstance(change, Put):
-                check_script(change)
-        async with self._changing:
-            scripts = await self._shelf.all()
-            known = {(one.kind, one.name): one for one in scripts}
-            for change in changes:
-                old = known.get((change.kind, (change.was if isinstance(change, Put) else None) or change.name))
-                if old is not None:
-                    check_version(old.kind, old.name, old.version, change.expected)
-                if isinstance(change, Put) and (change.new or change.was not in (None, change.name)):
-                    _refuse_taken(known, change)
-            facts = await self.site.engine.store.facts()
-            await anyio.to_thread.run_sync(partial(load_texts, facts, self.site.workspace, changed(scripts, changes)))
-            if dry_run:
-                return
-            await self._shelf.apply(changes, by=caller.get().name, at=self.site.engine.clock.now())
-            if self.site.reload is not None:
-                try:
-                    await self.site.reload()
-                except AlomaError as error:
-                    raise StoreError(f"it is stored, but the workspace goes on as it was: {error}") from error
+        await change_scripts(self.site, changes, dry_run=dry_run)
 
     async def _stored_step(self, name: str) -> Script:
         """The stored step, or an error that says that it is a file's."""
@@ -275,23 +275,58 @@ class ScriptOperations:
         if place is not None:
             raise StateError(f"the library {name!r} is from {place}: it can be changed there only")
 
-    def _library(self, script: Script) -> dict[str, Any]:
+    def _library(self, script: Script) -> StoredLibrary:
         return {**script_facts(script), "functions": functions_of(script.text, script.name + script.suffix)}
 
-    async def _versions(self, kind: Kind, name: str) -> Json:
+    async def _versions(self, kind: Kind, name: str, limit: int, cursor: str | None) -> list[ScriptVersionShown]:
+        below, few = read_cursor(cursor, "version"), check_limit(limit)
         found = await self._shelf.versions(kind, name)
         if not found:
             if kind == "step":
                 await self._refuse_file_step(name)
             raise NotFoundError(f"stored {kind}", name, self._shelf.names(kind))
-        return [version_facts(one) for one in found]
+        behind = found if below is None else [one for one in found if one.n < below]
+        return [version_facts(one) for one in cut(behind, few, "version", lambda one: one.n)]
 
-    async def _show_version(self, kind: Kind, name: str, version: str) -> Json:
+    async def _show_version(self, kind: Kind, name: str, version: str) -> ScriptVersionDetails:
         found = [one for one in await self._shelf.versions(kind, name) if one.text is not None]
         for one in found:
-            if one.version == version:
-                return {"name": name, **version_facts(one), "text": one.text}
+            if one.version == version and one.text is not None:
+                return {**version_facts(one), "name": name, "text": one.text}
         raise NotFoundError(f"version of the {kind} {name!r}", version, [one.version for one in found])
+
+
+_CHANGING: Final[WeakKeyDictionary[Site, anyio.Lock]] = WeakKeyDictionary()
+
+
+async def change_scripts(site: Site, changes: Sequence[Put | Remove], *, dry_run: bool = False) -> None:
+    """Try the changes on the whole workspace, write them, and bring them into the engine: all of them, or none.
+
+    Raises :class:`~aloma_py.errors.LoadError` for what cannot be loaded.
+    """
+    for change in changes:
+        if isinstance(change, Put):
+            check_script(change)
+    shelf = ScriptShelf(site.store, site.workspace)
+    async with _CHANGING.setdefault(site, anyio.Lock()):
+        scripts = await shelf.all()
+        known = {(one.kind, one.name): one for one in scripts}
+        for change in changes:
+            old = known.get((change.kind, (change.was if isinstance(change, Put) else None) or change.name))
+            if old is not None:
+                check_version(old.kind, old.name, old.version, change.expected)
+            if isinstance(change, Put) and (change.new or change.was not in (None, change.name)):
+                _refuse_taken(known, change)
+        facts = await site.engine.store.facts()
+        await anyio.to_thread.run_sync(partial(load_texts, facts, site.workspace, changed(scripts, changes)))
+        if dry_run:
+            return
+        await shelf.apply(changes, by=caller.get().name, at=site.engine.clock.now())
+        if site.reload is not None:
+            try:
+                await site.reload()
+            except AlomaError as error:
+                raise StoreError(f"it is stored, but the workspace goes on as it was: {error}") from error
 
 
 def _refuse_taken(known: dict[tuple[Kind, str], Script], change: Put) -> None:

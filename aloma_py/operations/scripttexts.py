@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aloma_py.errors import AlomaError, InputError, LoadError, NotFoundError
 from aloma_py.models import Json
+from aloma_py.operations.answers.scripts import FileLibrary, ScriptVersionShown, StoredScript
 from aloma_py.run.handles import iso
 from aloma_py.steps import load_steps
 from aloma_py.steps.javascript.define import SUFFIXES, Kind, ScriptFiles, ScriptText, read_text
@@ -132,9 +133,9 @@ def load_texts(facts: Mapping[str, Any], workspace: str, texts: Sequence[ScriptT
     scripts.define()
 
 
-def script_facts(script: Script, *, text: bool = False) -> dict[str, Any]:
+def script_facts(script: Script, *, text: bool = False) -> StoredScript:
     """A stored script as JSON."""
-    return {
+    shown: StoredScript = {
         "name": script.name,
         "source": "stored",
         "suffix": script.suffix,
@@ -144,11 +145,11 @@ def script_facts(script: Script, *, text: bool = False) -> dict[str, Any]:
         "created_at": iso(script.created_at),
         "updated_at": iso(script.updated_at),
         "updated_by": script.updated_by,
-        **({"text": script.text} if text else {}),
     }
+    return {**shown, "text": script.text} if text else shown
 
 
-def version_facts(one: ScriptVersion) -> dict[str, Any]:
+def version_facts(one: ScriptVersion) -> ScriptVersionShown:
     return {"n": one.n, "version": one.version, "at": iso(one.at), "by": one.by, "deleted": one.text is None}
 
 
@@ -160,7 +161,7 @@ def functions_of(text: str, file: str) -> dict[str, str]:
         return {}
 
 
-def file_libraries(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def file_libraries(facts: Mapping[str, Any]) -> list[FileLibrary]:
     """The libraries of files: ``{name, source, place, functions}``; the functions are those in JavaScript."""
     return [
         {"name": name, "source": "file", "place": str(place), "functions": _functions_in(Path(str(place)))}

@@ -8,17 +8,26 @@ from typing import Final
 import anyio
 
 from aloma_py import interventions
-from aloma_py.errors import InputError, NotFoundError
-from aloma_py.history import why
+from aloma_py.errors import NotFoundError
+from aloma_py.history import WhyShown, why
 from aloma_py.intake import new_task
 from aloma_py.models import Entry, Json, Task, TaskFilter, TaskState
+from aloma_py.operations.answers.tasks import AcceptedTask, DeletedTask, TaskDetails, TaskLog
+from aloma_py.operations.paging import MOST, check_limit, cut, read_cursor, tell_next
 from aloma_py.operations.registry import LOCAL, caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
-from aloma_py.outcome import audit_line, call_to_json, entry_to_json, task_to_json
-
-MOST_LISTED: Final = 10_000
-"""How many tasks are given at once; ``before`` gives those behind."""
+from aloma_py.outcome import (
+    TaskShown,
+    TaskSummary,
+    audit_line,
+    call_to_json,
+    entry_to_json,
+    picture_to_json,
+    task_summary,
+    task_to_json,
+)
+from aloma_py.store import listing
 
 STATE_WORDS: Final = {
     "processing": TaskState.RUNNING,
@@ -49,7 +58,7 @@ class TaskOperations:
     @operation(Role.OPERATOR, "POST /tasks", status=201, on_tasks=True)
     async def new_task(
         self, data: dict[str, Json], name: str | None = None, tags: Sequence[str] = (), via: str | None = None
-    ) -> Json:
+    ) -> AcceptedTask:
         """Accept a task; on return it is on disk.
 
         ``via`` is the type in its ``$via``: ``cli`` on the server's machine, else ``api``, with who gave it as name.
@@ -73,23 +82,33 @@ class TaskOperations:
         parent: str | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> Json:
-        """Tasks that fit, newest first, without their data: ``[{id, name, tags, state, reason, …}]``."""
-        if not 1 <= limit <= MOST_LISTED:
-            raise InputError(f"limit is {limit}; 1 to {MOST_LISTED:,} was expected")
+        cursor: str | None = None,
+    ) -> list[TaskSummary]:
+        """Tasks that fit, newest first, without their data: ``[{id, name, tags, state, reason, …}]``.
+
+        ``name`` is a part of it, ``search`` words of the name or of audit references. ``cursor`` is the next page's;
+        ``before`` is the id of a task, and gives those that arrived before it.
+        """
         wanted = TaskFilter(
             states=frozenset(map(read_state, states)) if states else None,
             name=name,
             tag=tag,
             search=search,
             parent=parent,
-            limit=limit,
+            limit=check_limit(limit),
             before=before,
+            below=read_cursor(cursor, "task"),
         )
-        return [self._summary(task) for task in await interventions.find(self.site.engine, wanted)]
+        if search is not None:
+            await self.site.store.fill_search()
+        workspace = self.site.workspace
+        found, more = await self.site.store.read(lambda reader: listing.find_page(reader, workspace, wanted))
+        if more is not None:
+            tell_next("task", more)
+        return [self._summary(task) for task in found]
 
     @operation(Role.VIEWER, "GET /tasks/{id}", on_tasks=True)
-    async def show_task(self, id: str) -> Json:
+    async def show_task(self, id: str) -> TaskDetails:
         """The task as it is now, with its audit trail, pictures, calls and subtasks; without its history."""
         task = await self._task(id)
         store = self.site.engine.store
@@ -97,22 +116,21 @@ class TaskOperations:
             **self._full(task),
             "history_entries": task.last_entry,
             "audit": [audit_line(entry) for entry in await store.audit(task.id)],
-            "visualizations": [
-                {"type": picture.type, "name": picture.name, "data": picture.data, "options": picture.options}
-                for picture in await store.visualizations(task.id)
-            ],
+            "visualizations": [picture_to_json(picture) for picture in await store.visualizations(task.id)],
             "calls": [call_to_json(call) for call in await store.calls(task.id)],
             "subtasks": [self._summary(child) for child in await store.children(task.id)],
         }
 
     @operation(Role.VIEWER, "GET /tasks/{id}/log", on_tasks=True)
-    async def task_log(self, id: str, after: int = 0) -> Json:
-        """The history after entry number ``after``: ``{task, entries}``."""
+    async def task_log(self, id: str, after: int = 0, limit: int = MOST, cursor: str | None = None) -> TaskLog:
+        """The history after entry number ``after``: ``{task, entries}``; ``cursor`` is the next page's."""
         task = await self._task(id)
-        entries = await self.site.engine.store.entries(task.id, after)
+        begin = max(after, read_cursor(cursor, "entry") or 0)
+        found = await self.site.engine.store.entries(task.id, begin)
+        entries = cut(found, check_limit(limit), "entry", lambda entry: entry.n)
         return {"task": self._summary(task), "entries": [entry_to_json(entry) for entry in entries]}
 
-    async def follow(self, id: str, after: int = 0) -> AsyncGenerator[Json, None]:
+    async def follow(self, id: str, after: int = 0) -> AsyncGenerator[TaskLog, None]:
         """The same piece by piece, as it happens, until the task has ended; at once where nothing advances tasks."""
         await self.site.check_workspace()
         task = await self._task(id)
@@ -138,7 +156,7 @@ class TaskOperations:
             self.site.engine.custody.watchers.remove(watch)
 
     @operation(Role.VIEWER, "GET /tasks/{id}/why/{step}", on_tasks=True)
-    async def why(self, id: str, step: str) -> Json:
+    async def why(self, id: str, step: str) -> WhyShown:
         """Why the step ran on the task or did not: explain's rows for its data as it is, and the story in words."""
         table = await self.site.table()
         task = await self._task(id)
@@ -146,26 +164,26 @@ class TaskOperations:
         return await self.site.judge(lambda: why(task, entries, step, table, self.site.engine.clock.now()).to_json())
 
     @operation(Role.OPERATOR, "POST /tasks/{id}/data", on_tasks=True)
-    async def update_task(self, id: str, data: dict[str, Json]) -> Json:
+    async def update_task(self, id: str, data: dict[str, Json]) -> AcceptedTask:
         """Bring data from outside into a task (see :func:`aloma_py.interventions.update`)."""
         await self.site.table()  # the update makes steps eligible again
         return self._accepted(await interventions.update(self.site.engine, await self._id(id), data))
 
     @operation(Role.OPERATOR, "POST /tasks/{id}/stop", on_tasks=True)
-    async def stop_task(self, id: str) -> Json:
+    async def stop_task(self, id: str) -> AcceptedTask:
         return self._accepted(await interventions.stop(self.site.engine, await self._id(id)))
 
     @operation(Role.OPERATOR, "POST /tasks/{id}/resume", on_tasks=True)
-    async def resume_task(self, id: str) -> Json:
+    async def resume_task(self, id: str) -> AcceptedTask:
         return self._accepted(await interventions.resume(self.site.engine, await self._id(id)))
 
     @operation(Role.OPERATOR, "POST /tasks/{id}/clone", status=201, on_tasks=True)
-    async def clone_task(self, id: str, name: str | None = None, current: bool = False) -> Json:
+    async def clone_task(self, id: str, name: str | None = None, current: bool = False) -> AcceptedTask:
         task = await interventions.clone(self.site.engine, await self._id(id), name=name, current=current)
         return self._accepted(task)
 
     @operation(Role.DEVELOPER, "DELETE /tasks/{id}", on_tasks=True)
-    async def delete_task(self, id: str) -> Json:
+    async def delete_task(self, id: str) -> DeletedTask:
         task_id = await self._id(id)
         await interventions.delete(self.site.engine, task_id)
         return {"id": task_id, "deleted": True}
@@ -179,12 +197,12 @@ class TaskOperations:
         """The whole id, of which ``given`` may be the beginning."""
         return (await self._task(given)).id
 
-    def _full(self, task: Task) -> dict[str, Json]:
+    def _full(self, task: Task) -> TaskShown:
         return task_to_json(interventions.shown(self.site.engine, task))
 
-    def _summary(self, task: Task) -> dict[str, Json]:
-        return {name: value for name, value in self._full(task).items() if name != "data"}
+    def _summary(self, task: Task) -> TaskSummary:
+        return task_summary(interventions.shown(self.site.engine, task))
 
-    def _accepted(self, task: Task) -> dict[str, Json]:
+    def _accepted(self, task: Task) -> AcceptedTask:
         """What is told of a task that was just changed; ``served``: whether somebody advances it."""
         return {**self._summary(task), "served": self.site.advancing}

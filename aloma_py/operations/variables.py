@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Json
+from aloma_py.operations.answers.intake import Active, ChangedVariable, DeletedVariable, RotateAnswer, VariableShown
+from aloma_py.operations.progress import telling
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
@@ -25,45 +27,47 @@ class VariableOperations:
         self.variables = Variables(site.store, site.workspace)
 
     @operation(Role.VIEWER, "GET /variables")
-    async def list_variables(self) -> Json:
+    async def list_variables(self) -> list[VariableShown]:
         """The variables, and the secrets without their values, by name."""
         return [to_json(one) for one in self.variables.list()]
 
     @operation(Role.DEVELOPER, "PUT /variables/{name}", on_tasks=True)
     async def set_variable(
         self, name: str, value: Json = None, description: str | None = None, new: bool = False
-    ) -> Json:
+    ) -> ChangedVariable:
         """Set a variable to a JSON value; with ``new`` only where there is none of that name yet."""
         now, who = self.site.engine.clock.now(), caller.get().name
         made = await self.variables.set(name, value, at=now, by=who, description=description, new=new)
         return {**to_json(made), **await self._bring_in()}
 
     @operation(Role.DEVELOPER, "DELETE /variables/{name}", on_tasks=True)
-    async def delete_variable(self, name: str) -> Json:
+    async def delete_variable(self, name: str) -> DeletedVariable:
         """Delete a variable."""
         await self.variables.delete(name, secret=False)
         return {"name": name, "deleted": True, **await self._bring_in()}
 
     @operation(Role.VIEWER, "GET /secrets")
-    async def list_secrets(self) -> Json:
+    async def list_secrets(self) -> list[VariableShown]:
         """The secrets by name, without their values."""
         return [to_json(one) for one in self.variables.list() if one.secret]
 
     @operation(Role.DEVELOPER, "PUT /secrets/{name}", hidden=("value",), on_tasks=True)
-    async def set_secret(self, name: str, value: str, description: str | None = None, new: bool = False) -> Json:
+    async def set_secret(
+        self, name: str, value: str, description: str | None = None, new: bool = False
+    ) -> ChangedVariable:
         """Set a secret to a text; with ``new`` only where there is none of that name yet."""
         now, who = self.site.engine.clock.now(), caller.get().name
         made = await self.variables.set_secret(name, value, at=now, by=who, description=description, new=new)
         return {**to_json(made), **await self._bring_in()}
 
     @operation(Role.DEVELOPER, "DELETE /secrets/{name}", on_tasks=True)
-    async def delete_secret(self, name: str) -> Json:
+    async def delete_secret(self, name: str) -> DeletedVariable:
         """Delete a secret."""
         await self.variables.delete(name, secret=True)
         return {"name": name, "deleted": True, **await self._bring_in()}
 
     @operation(Role.ADMIN, "POST /key/rotate", hidden=("new_key",), account=True)
-    async def rotate_key(self, new_key: str | None = None) -> Json:
+    async def rotate_key(self, new_key: str | None = None) -> RotateAnswer:
         """Encrypt all secrets, and every task's confidential values, with another key.
 
         ``{before, fingerprint, values, damaged, next}``: ``values`` is how many were encrypted anew, ``damaged`` says
@@ -71,7 +75,7 @@ class VariableOperations:
         it the key is random, unless the present one comes from the environment.
         """
         key = None if new_key is None else parse_given(new_key)
-        done = await rotation.rotate(self.site.store, key)
+        done = await rotation.rotate(self.site.store, key, telling("encrypting"))
         place = self.site.store.path
         if done.in_file and place is not None:
             left = (
@@ -91,7 +95,7 @@ class VariableOperations:
             "next": left,
         }
 
-    async def _bring_in(self) -> dict[str, Json]:
+    async def _bring_in(self) -> Active:
         """Give the running engine what was changed; it is stored already."""
         if self.site.reload is None:
             return {"active": False}
@@ -102,16 +106,16 @@ class VariableOperations:
         return {"active": self.site.advancing}
 
 
-def to_json(one: Variable) -> dict[str, Json]:
+def to_json(one: Variable) -> VariableShown:
     """``{name, secret, value?, description, updated_at, updated_by}``; no ``value`` for a secret."""
-    return {
+    shown: VariableShown = {
         "name": one.name,
         "secret": one.secret,
-        **({} if one.secret else {"value": one.value}),
         "description": one.description,
         "updated_at": iso(one.updated_at),
         "updated_by": one.updated_by,
     }
+    return shown if one.secret else {**shown, "value": one.value}
 
 
 def parse_given(text: str) -> bytes:

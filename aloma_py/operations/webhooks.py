@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aloma_py.errors import InputError, PayloadError
 from aloma_py.intake import check_name, new_task
 from aloma_py.intake.signatures import is_signed
 from aloma_py.intake.webhooks import WebhookOptions, read_delivery, read_options
 from aloma_py.models import Json
+from aloma_py.operations.answers.intake import DeletedThing, NewWebhook, WebhookShown, WebhookTest
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
@@ -34,17 +35,19 @@ class WebhookOperations:
         self._rows = WebhookRows(site.store, site.workspace)
 
     @operation(Role.VIEWER, "GET /webhooks")
-    async def list_webhooks(self) -> Json:
+    async def list_webhooks(self) -> list[WebhookShown]:
         """The webhooks, by name; those who may give no tasks are not told their addresses."""
         return [_shown(one) for one in self._rows.list()]
 
     @operation(Role.VIEWER, "GET /webhooks/{name}")
-    async def show_webhook(self, name: str) -> Json:
+    async def show_webhook(self, name: str) -> WebhookShown:
         """A webhook: address, options, whether it has a secret, how much it accepted."""
         return _shown(self._rows.get(name))
 
     @operation(Role.DEVELOPER, "POST /webhooks", status=201, hidden=("secret",), on_tasks=True)
-    async def add_webhook(self, name: str, options: dict[str, Json] | None = None, secret: str | None = None) -> Json:
+    async def add_webhook(
+        self, name: str, options: dict[str, Json] | None = None, secret: str | None = None
+    ) -> WebhookShown | NewWebhook:
         """Make a webhook. Where it is to have a secret that we can make up, that is in the answer, this once."""
         check_name(name)
         if name.startswith("wh_"):
@@ -58,7 +61,7 @@ class WebhookOperations:
         id = new_webhook_id()
         await self._rows.add(id, name, kept, secret, self.site.engine.clock.now(), caller.get().name)
         shown = _shown(self._rows.get(id))
-        return shown if made is None else {**shown, "secret": made}
+        return shown if made is None else NewWebhook(**shown, secret=made)
 
     @operation(Role.DEVELOPER, "PATCH /webhooks/{name}", hidden=("secret",), on_tasks=True)
     async def update_webhook(
@@ -67,7 +70,7 @@ class WebhookOperations:
         options: dict[str, Json] | None = None,
         secret: str | None = None,
         new_name: str | None = None,
-    ) -> Json:
+    ) -> WebhookShown:
         """Change a webhook: each option that is given, null takes one away; its secret; its name."""
         found = self._rows.get(name)
         merged = {**found.options, **(options or {})}
@@ -82,14 +85,14 @@ class WebhookOperations:
         return _shown(self._rows.get(found.id))
 
     @operation(Role.DEVELOPER, "DELETE /webhooks/{name}", on_tasks=True)
-    async def delete_webhook(self, name: str) -> Json:
+    async def delete_webhook(self, name: str) -> DeletedThing:
         """Remove a webhook; its tasks stay."""
         found = self._rows.get(name)
         await self._rows.delete(found.id)
         return {"id": found.id, "name": found.name, "deleted": True}
 
     @operation(Role.DEVELOPER, "POST /webhooks/{name}/rotate", on_tasks=True)
-    async def rotate_webhook(self, name: str) -> Json:
+    async def rotate_webhook(self, name: str) -> WebhookShown:
         """Give a webhook another address; the old one is unknown from now on. Its secret stays."""
         found, id = self._rows.get(name), new_webhook_id()
         await self._rows.rotate(found.id, id)
@@ -98,7 +101,7 @@ class WebhookOperations:
     @operation(Role.DEVELOPER, "POST /webhooks/{name}/test", noted=False)
     async def test_webhook(
         self, name: str, body: str = "", headers: dict[str, str] | None = None, query: str = ""
-    ) -> Json:
+    ) -> WebhookTest:
         """What a request would become; no task is made, nothing is remembered.
 
         ``{data, via, signature, dedupe_key, problem}``: the task's data and where it would say it comes from, the
@@ -113,7 +116,9 @@ class WebhookOperations:
         if options.signature is not None:
             secret = self._rows.secret(found.id)
             verdict = "valid" if is_signed(options.signature, secret, given, content, now) else "missing or wrong"
-        answer: dict[str, Any] = {"data": None, "via": None, "dedupe_key": None, "problem": None}
+        answer: WebhookTest = {
+            "data": None, "via": None, "dedupe_key": None, "problem": None, "signature": verdict,
+        }  # fmt: skip
         try:
             if len(content) > (options.max_bytes or limits.max_data_bytes):
                 raise PayloadError(f"the body is {len(content):,} bytes, more than the webhook takes")
@@ -126,8 +131,8 @@ class WebhookOperations:
             answer["problem"] = str(error)
         else:
             answer["via"] = task.data.pop("$via")
-            answer |= {"data": task.data, "dedupe_key": delivery.key}
-        return {**answer, "signature": verdict}
+            answer["data"], answer["dedupe_key"] = task.data, delivery.key
+        return answer
 
 
 def via_of(id: str, name: str, more: Mapping[str, Json]) -> dict[str, Json]:
@@ -135,7 +140,7 @@ def via_of(id: str, name: str, more: Mapping[str, Json]) -> dict[str, Json]:
     return {"id": id, "name": name, "type": "webhook", **more}
 
 
-def _shown(webhook: Webhook) -> dict[str, Json]:
+def _shown(webhook: Webhook) -> WebhookShown:
     knows = caller.get().role >= Role.OPERATOR
     return {
         "id": webhook.id if knows else None,

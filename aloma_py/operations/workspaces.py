@@ -9,18 +9,32 @@ from typing import Annotated, Any, Final
 import anyio.lowlevel
 from pydantic import Field, TypeAdapter, ValidationError
 
+from aloma_py.connect.references import references_in
 from aloma_py.durations import parse_duration
 from aloma_py.errors import InputError, NotFoundError, StateError
 from aloma_py.models import Json, Millis, Task, TaskFilter, TaskState
-from aloma_py.operations.registry import operation
+from aloma_py.notify.targets import untold
+from aloma_py.operations.answers.workspaces import (
+    HealthAnswer,
+    ListedWorkspace,
+    OverviewAnswer,
+    Span,
+    TaskLine,
+    Unmentioned,
+    WorkspaceDetails,
+    WorkspaceShown,
+)
+from aloma_py.operations.connectorfacts import configured_of, problems
+from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
-from aloma_py.operations.store import DAY
+from aloma_py.operations.store import DAY, LONGEST_DAYS
 from aloma_py.run.handles import iso
 from aloma_py.settings import Settings
 from aloma_py.store import overview
-from aloma_py.store.schedules import schedules_changed
-from aloma_py.store.usage import read_usage
+from aloma_py.store.notifications import Notifications
+from aloma_py.store.schedules import schedule_news
+from aloma_py.store.usage import UsageRow, read_usage
 from aloma_py.store.workspaces import DEFAULT, Facts, WorkspaceRecords, is_closed
 
 GRACE: Final[Millis] = 30 * DAY
@@ -39,7 +53,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 _CEILINGS: Final = {
     "max_runs": 1_000_000, "max_redo": 100_000, "max_data_bytes": 64 * 1024 * 1024, "max_hold": 60_000,
-    "max_script_memory": 4096,
+    "max_script_memory": 4096, "keep_tasks_days": LONGEST_DAYS, "keep_logs_days": LONGEST_DAYS,
 }  # fmt: skip
 
 
@@ -55,6 +69,7 @@ LIMITS: Final[Mapping[str, TypeAdapter[Any]]] = {
     name: _adapter(name)
     for name in (
         "max_runs", "max_redo", "max_data_bytes", "step_timeout", "max_hold", "max_script_memory", "parallel",
+        "keep_tasks_days", "keep_logs_days",
     )
 }  # fmt: skip
 """The limits that a workspace may have of its own, named as the settings that they stand in for."""
@@ -67,14 +82,18 @@ class WorkspaceOperations:
         self.site = site
         self._records = WorkspaceRecords(site.store)
 
-    @operation(Role.VIEWER, "GET /workspaces", account=True)
-    async def list_workspaces(self) -> Json:
-        """All workspaces by name, with how many tasks are in which state.
+    @operation(Role.VIEWER, "GET /workspaces", account=True, anybody=True)
+    async def list_workspaces(self) -> list[ListedWorkspace]:
+        """The workspaces that the caller has a role in, by name, with how many tasks are in which state.
 
-        It takes a role on the account: who has one only in some workspaces is told of them where its roles are.
+        With a role on the account these are all of them.
         """
-        counts = await self._records.counts()
-        return [{**shown(name, facts), "tasks": counts.get(name, {})} for name, facts in self._records.all().items()]
+        counts, places = await self._records.counts(), caller.get().places
+        return [
+            {**shown(name, facts), "tasks": counts.get(name, {})}
+            for name, facts in self._records.all().items()
+            if places is None or name in places
+        ]
 
     @operation(Role.ADMIN, "POST /workspaces", status=201, account=True)
     async def add_workspace(
@@ -85,13 +104,9 @@ class WorkspaceOperations:
         health_enabled: bool = False,
         notification_groups: Sequence[str] = (),
         limits: dict[str, Json] | None = None,
-    ) -> Json:
+    ) -> WorkspaceShown:
         """Make a workspace. Its name is its id: it stands in addresses and stays as it is."""
-        if not _NAME.fullmatch(name):
-            raise InputError(
-                f"the workspace's name {name!r} cannot be used: 1 to 63 of a–z, A–Z, 0–9, '.', '_' and '-' were "
-                "expected, a letter or digit first"
-            )
+        check_workspace_name(name)
         facts = changed({}, title, tags, health_enabled, notification_groups, limits)
         now = self.site.engine.clock.now()
         kept = {key: value for key, value in facts.items() if value is not None}
@@ -99,7 +114,7 @@ class WorkspaceOperations:
         return shown(name, self._records.get(name))
 
     @operation(Role.VIEWER, "GET /")
-    async def show_workspace(self) -> Json:
+    async def show_workspace(self) -> WorkspaceDetails:
         """The workspace: what it is called, its limits, where its steps come from, its tasks by state."""
         facts = self._records.get(self.site.workspace)
         counts = await self.site.engine.store.counts()
@@ -118,19 +133,21 @@ class WorkspaceOperations:
         health_enabled: bool | None = None,
         notification_groups: Sequence[str] | None = None,
         limits: dict[str, Json] | None = None,
-    ) -> Json:
+    ) -> WorkspaceShown:
         """Change what is given. An empty text or list clears; a limit that is null is the installation's again."""
         return await self._change(
             lambda facts: changed(facts, title, tags, health_enabled, notification_groups, limits)
         )
 
     @operation(Role.ADMIN, "POST /archive")
-    async def archive_workspace(self, unarchive: bool = False) -> Json:
+    async def archive_workspace(self, unarchive: bool = False) -> WorkspaceShown:
         """Set the workspace aside: its tasks rest where they are and none is taken. ``unarchive`` takes that back."""
         now = self.site.engine.clock.now()
         self._keep_default("archived")
 
         def change(facts: Facts) -> Mapping[str, Any]:
+            if facts.get("importing"):
+                raise StateError(f"the workspace {self.site.workspace!r} is being imported, and closed until that ends")
             if unarchive:
                 return {"archived_at": None}
             return {"archived_at": facts.get("archived_at") or now}
@@ -138,7 +155,7 @@ class WorkspaceOperations:
         return await self._change(change)
 
     @operation(Role.ADMIN, "DELETE /")
-    async def delete_workspace(self, cancel: bool = False) -> Json:
+    async def delete_workspace(self, cancel: bool = False) -> WorkspaceShown:
         """Close the workspace, and remove it with all it has after 30 days; until then ``cancel`` takes that back."""
         due = self.site.engine.clock.now() + GRACE
         self._keep_default("deleted")
@@ -153,7 +170,7 @@ class WorkspaceOperations:
         return await self._change(change)
 
     @operation(Role.VIEWER, "GET /overview", on_tasks=True)
-    async def workspace_overview(self, period: str = "24h") -> Json:
+    async def workspace_overview(self, period: str = "24h") -> OverviewAnswer:
         """Tasks, runs and steps in numbers, over the last ``period`` (``24h``, ``7d``)."""
         since, until = self._period(period)
         name = self.site.workspace
@@ -161,7 +178,7 @@ class WorkspaceOperations:
         return {"workspace": name, "period": _span(period, since, until), **found}
 
     @operation(Role.VIEWER, "GET /health", on_tasks=True)
-    async def workspace_health(self, period: str = "30d") -> Json:
+    async def workspace_health(self, period: str = "30d") -> HealthAnswer:
         """What is there and does nothing, and tasks that nobody will take up, over the last ``period``."""
         since, until = self._period(period)
         name = self.site.workspace
@@ -181,6 +198,10 @@ class WorkspaceOperations:
                 if step in ran and ran[step]["errors"] + ran[step]["retries"] == ran[step]["runs"]
             ],
             "webhooks_unused": found["webhooks"],
+            "notification_groups_unknown": self._untold(),
+            "connectors_unavailable": [
+                {"namespace": namespace, "problem": problem} for namespace, problem in problems(self.site)
+            ],
             **self._unmentioned(found),
             "stuck": {"tasks": [_line(task) for task in stuck[:SHOWN]], "count": len(stuck), "looked_at": looked_at},
             "attention": {
@@ -189,26 +210,26 @@ class WorkspaceOperations:
         }  # fmt: skip
 
     @operation(Role.VIEWER, "GET /usage")
-    async def workspace_usage(self) -> Json:
+    async def workspace_usage(self) -> list[UsageRow]:
         """What the workspace used, the newest month first: tasks, runs, recorded calls, milliseconds of runs."""
         name = self.site.workspace
         return await self.site.store.read(lambda connection: read_usage(connection, name))
 
     @operation(Role.VIEWER, "GET /usage", account=True)
-    async def account_usage(self) -> Json:
+    async def account_usage(self) -> list[UsageRow]:
         """What each workspace used, the newest month first."""
         return await self.site.store.read(read_usage)
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _change(self, change: Callable[[Facts], Mapping[str, Any]]) -> Json:
+    async def _change(self, change: Callable[[Facts], Mapping[str, Any]]) -> WorkspaceShown:
         facts = await self._records.change(self.site.workspace, change)
-        schedules_changed(self.site.store)  # those of a closed workspace do not fire
+        schedule_news.tell(self.site.store)  # those of a closed workspace do not fire
         if self.site.reload is not None:
             await self.site.reload()
         return self._shown(facts)
 
-    def _shown(self, facts: Facts) -> dict[str, Json]:
+    def _shown(self, facts: Facts) -> WorkspaceShown:
         return shown(self.site.workspace, facts)
 
     def _keep_default(self, what: str) -> None:
@@ -241,10 +262,21 @@ class WorkspaceOperations:
             await anyio.lowlevel.checkpoint()  # the engine has its turns
         return found, len(waiting)
 
-    def _unmentioned(self, found: dict[str, Any]) -> dict[str, Json]:
+    def _untold(self) -> list[str]:
+        """What it names in ``notification_groups`` and by which nobody is told."""
+        groups = Notifications(self.site.store).groups()
+        facts = WorkspaceRecords(self.site.store).all().get(self.site.workspace, {})
+        return untold(facts.get("notification_groups") or [], [one.name for one in groups])
+
+    def _unmentioned(self, found: dict[str, Any]) -> Unmentioned:
         """Names that stand in no step's or library's text; of connectors, those that were not called either."""
         steps = {step.name: step.source for step in self.site.engine.table.all}
-        texts = {**{("step", name): text for name, text in steps.items()}, **found["texts"]}
+        configured = configured_of(self.site.store, self.site.workspace)
+        texts = {
+            **{("step", name): text for name, text in steps.items()},
+            **{("connector", one.namespace): " ".join(references_in(one.config)) for one in configured},
+            **found["texts"],
+        }
 
         def unused(names: Iterable[str]) -> list[str]:
             words = {name: re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])") for name in names}
@@ -255,7 +287,8 @@ class WorkspaceOperations:
 
         registry = self.site.engine.runner.services.broker.connectors
         installed = (one for one in registry if not type(one).__module__.startswith("aloma_py."))  # not the built-in
-        connectors = sorted(one.namespace for one in installed)
+        enabled = (one.namespace for one in configured if one.enabled)
+        connectors = sorted({*enabled, *(one.namespace for one in installed)})
         return {
             "secrets_unused": unused(found["secrets"]),
             "variables_unused": unused(found["variables"]),
@@ -264,19 +297,37 @@ class WorkspaceOperations:
         }
 
 
-def shown(name: str, facts: Facts) -> dict[str, Json]:
+def check_workspace_name(name: str) -> None:
+    """Refuse what cannot be the name of a workspace, with an ``InputError``."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"the workspace's name {name!r} cannot be used: 1 to 63 of a–z, A–Z, 0–9, '.', '_' and '-' were "
+            "expected, a letter or digit first"
+        )
+
+
+def shown(name: str, facts: Facts) -> WorkspaceShown:
     """A workspace as it is shown."""
-    times = {key: facts.get(key) for key in ("created_at", "archived_at", "delete_at")}
     return {
         "name": name,
         "title": facts.get("title"),
-        "state": "deleting" if facts.get("delete_at") else "archived" if is_closed(facts) else "active",
+        "state": _state(facts),
         "tags": facts.get("tags") or [],
         "health_enabled": bool(facts.get("health_enabled")),
         "notification_groups": facts.get("notification_groups") or [],
         "limits": facts.get("limits") or {},
-        **{key: None if at is None else iso(at) for key, at in times.items()},
+        "created_at": _moment(facts.get("created_at")),
+        "archived_at": _moment(facts.get("archived_at")),
+        "delete_at": _moment(facts.get("delete_at")),
     }
+
+
+def _state(facts: Facts) -> str:
+    if facts.get("delete_at"):
+        return "deleting"
+    if facts.get("importing"):
+        return "importing"
+    return "archived" if is_closed(facts) else "active"
 
 
 def changed(
@@ -333,9 +384,13 @@ def _text(text: str, what: str, longest: int) -> str:
     return text.strip()
 
 
-def _span(period: str, since: Millis, until: Millis) -> dict[str, Json]:
+def _moment(at: Millis | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def _span(period: str, since: Millis, until: Millis) -> Span:
     return {"last": period, "since": iso(since), "until": iso(until)}
 
 
-def _line(task: Task) -> dict[str, Json]:
+def _line(task: Task) -> TaskLine:
     return {"id": task.id, "name": task.name, "reason": task.reason, "updated_at": iso(task.updated_at)}

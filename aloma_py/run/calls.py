@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from aloma_py.clock import Clock
 from aloma_py.connect.connector import CallContext, Registry
@@ -21,6 +21,11 @@ from aloma_py.models import Call, Json
 from aloma_py.run.plain import plain
 
 RecordCall = Callable[[str, Call], Awaitable[None]]
+
+TraceHeaders = Callable[[str, str, int], Mapping[str, str]]
+"""Gives the headers that carry the trace of a task's call: of the task's id, the call's key and the attempt."""
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(slots=True)
@@ -53,6 +58,7 @@ class Broker:
         self.connectors = connectors
         self._clock = clock
         self._record = record
+        self.trace_headers: TraceHeaders | None = None
 
     async def call(self, run: RunCalls, namespace: str, method: str, arguments: Json) -> Json:
         """The connector's answer, as JSON. Raises :class:`CallError` with the namespace and method in its text."""
@@ -69,10 +75,10 @@ class Broker:
         started = self._clock.now()
         failure: Exception | None = None
         answer: Json
+        headers = NO_HEADERS if self.trace_headers is None else self.trace_headers(run.task_id, key, run.attempt)
         try:
-            answer = plain(
-                await connector.call(method, arguments, CallContext(run.task_id, run.step, key, self._clock))
-            )
+            context = CallContext(run.task_id, run.step, key, self._clock, headers)
+            answer = plain(await connector.call(method, arguments, context))
         except InputError as error:
             run.broken = error  # not the service's failure but the workspace's: a scenario without a rule, say
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -17,13 +18,18 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from aloma_py import jsontext
 from aloma_py.errors import InputError, StoreError
+from aloma_py.groups import unwrapped
 from aloma_py.operations import Operations
+from aloma_py.operations.progress import progress
 from aloma_py.serve import wire
 
 logger = logging.getLogger("aloma_py.serve")
 
 Finder = Callable[[str], Operations]
 """Gives the operations on a workspace, by its name."""
+
+PROGRESS_SECONDS = 0.2
+"""How often a client is told how far its operation is."""
 
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead, ConnectionError)
 """What is raised where the other side has closed the connection."""
@@ -93,11 +99,13 @@ async def _answer(
     stream: anyio.abc.SocketStream, buffered: BufferedByteReceiveStream, request: bytes, find: Finder
 ) -> None:
     try:
-        workspace, name, arguments = _read(request)
+        workspace, name, arguments, telling = _read(request)
         operations = find(workspace)
         if name == "follow":
             await _stream(stream, buffered, operations, arguments)
             answer: dict[str, Any] = {"ok": None}
+        elif telling:
+            answer = {"ok": await _telling(stream, operations, name, arguments)}
         else:
             answer = {"ok": await operations.call(name, arguments)}
     except GONE:
@@ -110,14 +118,41 @@ async def _answer(
     await stream.send(wire.line(answer))
 
 
-def _read(request: bytes) -> tuple[str, str, dict[str, Any]]:
+async def _telling(stream: anyio.abc.SocketStream, operations: Operations, name: str, arguments: dict[str, Any]) -> Any:
+    """The answer of an operation; before it, every now and then, how far it is. It ends though the client has gone."""
+    latest: dict[str, tuple[str, int, int]] = {}
+
+    def note(what: str, done: int, total: int) -> None:
+        latest["is"] = (what, done, total)
+
+    async def tell() -> None:
+        with contextlib.suppress(*GONE):
+            while True:
+                await anyio.sleep(PROGRESS_SECONDS)
+                told = latest.pop("is", None)
+                if told is not None:
+                    await stream.send(wire.line({"progress": told}))
+
+    token = progress.set(note)
+    try:
+        with unwrapped():
+            async with anyio.create_task_group() as group:
+                group.start_soon(tell)
+                answer = await operations.call(name, arguments)
+                group.cancel_scope.cancel()
+        return answer
+    finally:
+        progress.reset(token)
+
+
+def _read(request: bytes) -> tuple[str, str, dict[str, Any], bool]:
     try:
         asked = jsontext.loads(request)
     except ValueError as error:
         raise InputError(f"the request is no JSON: {error}") from None
     match asked:
         case {"workspace": str(workspace), "op": str(name), "args": dict(arguments)}:
-            return workspace, name, arguments
+            return workspace, name, arguments, asked.get("progress") is True
     raise InputError('the request is not {"workspace": text, "op": text, "args": object}')
 
 

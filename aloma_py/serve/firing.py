@@ -45,7 +45,7 @@ class Firing:
         self._find = find
         self._changed = anyio.Event()
         self._later: dict[str, Millis] = {}  # schedules that could not be fired, and when that is tried again
-        listen(store, self.look)
+        schedule_news.listen(store, self.look)
 
     def look(self) -> None:
         """Plan anew: schedules were changed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from aloma_py import plugins
+from aloma_py.connect.configured import ConfiguredConnectors
 from aloma_py.custody import Watcher
 from aloma_py.engine import Engine
 from aloma_py.errors import InputError, LoadError, StoreError
 from aloma_py.javascript.pool import Pool
 from aloma_py.operations import Operations, Site, limits_of, load_again
+from aloma_py.operations.connectorfacts import configured_of, hide
 from aloma_py.operations.workspaces import settings_for
 from aloma_py.scheduler import Scheduler
 from aloma_py.settings import Settings
@@ -39,6 +42,7 @@ class Served:
     operations: Operations
     scope: anyio.CancelScope
     steps: StepSet
+    connectors: ConfiguredConnectors
     gone: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -46,7 +50,7 @@ class House:
     """The workspaces of ``store``. Used inside the task group ``group``, which their schedulers run in.
 
     ``config`` is given to the workspace of the settings, beside what it has itself. ``watchers`` are told of every
-    commit in any workspace that is served.
+    commit in any workspace that is served, ``attach`` is called with each engine that is made.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class House:
         *,
         config: Mapping[str, Any] | None = None,
         watchers: Sequence[Watcher] = (),
+        attach: Callable[[Engine], None] | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
@@ -64,6 +69,7 @@ class House:
         self._group = group
         self._config = dict(config or {})
         self._watchers = tuple(watchers)
+        self._attach = attach
         self.pool = Pool(settings.script_workers) if settings.script_workers else Pool()
         self._idle: dict[str, Operations] = {}
         self.stopping = False
@@ -106,6 +112,8 @@ class House:
     async def begin(self) -> None:
         """Advance the tasks of the workspaces that are open; those that are opened later begin at once."""
         self._begun = True
+        for one in plugins.installed().broken:
+            logger.warning("the plugin %s cannot be used: %s", one.name, one.error)
         for served in list(self.served.values()):
             await self._group.start(self._serve, served)
 
@@ -137,7 +145,7 @@ class House:
             workspace = await self._load(name, {**facts, **given}, empty=empty)
             if given:
                 await handle.set_facts(**given)
-            served = self.served[name] = self._served(name, workspace)
+            served = self.served[name] = self._served(name, workspace)  # from here on nothing fails
             if self._begun:
                 await self._group.start(self._serve, served)
             self._idle.pop(name, None)
@@ -145,12 +153,26 @@ class House:
 
     def _served(self, name: str, workspace: Workspace) -> Served:
         handle = self.store.workspace(name)
-        engine = workspace.engine(handle, cipher=lambda: self.store.cipher, pool=self.pool)
+        connectors = ConfiguredConnectors(workspace.registry(), hide)
+        self._bring_in(name, workspace, connectors)
+        engine = workspace.engine(
+            handle,
+            cipher=lambda: self.store.cipher,
+            pool=self.pool,
+            connectors=connectors.registry,
+            secrets=connectors.secrets,
+        )
         engine.custody.watchers.extend(self._watchers)
+        if self._attach is not None:
+            self._attach(engine)
         settings = self._settings_of(name)
         site = Site(engine, self.store, settings, advancing=True, reload=lambda: self.reload(name))
         scheduler = Scheduler(engine, max_active=self.settings.max_active)
-        return Served(engine, scheduler, Operations(site), anyio.CancelScope(), workspace.step_set)
+        return Served(engine, scheduler, Operations(site), anyio.CancelScope(), workspace.step_set, connectors)
+
+    def _bring_in(self, name: str, workspace: Workspace, connectors: ConfiguredConnectors) -> None:
+        """Make the connectors that the workspace has now. One that cannot be made keeps none of the others."""
+        connectors.bring_in(configured_of(self.store, name), plugins.installed().kinds, workspace.config)
 
     async def reload(self, name: str) -> None:
         """Bring what the workspace is made of now into its engine; serve it, where it was not and now has steps.
@@ -173,10 +195,13 @@ class House:
                 await self.close(name)
                 await self.open(name, empty=True)
                 return
-            steps = workspace.step_set
-            served.engine.adopt(steps.steps, steps.libraries, workspace.config, workspace.secrets)
+            steps, connectors = workspace.step_set, served.connectors
+            self._bring_in(name, workspace, connectors)
+            secrets = (*workspace.secrets, *connectors.secrets)
+            served.engine.adopt(steps.steps, steps.libraries, workspace.config, secrets, connectors.registry)
             before, served.steps = served.steps, steps
             before.unload()
+            await connectors.close_old()
 
     async def close(self, name: str) -> None:
         """Stop advancing the workspace's tasks: waves under way are dropped, and start again when it is opened."""
@@ -205,6 +230,8 @@ class House:
                     task_status.started()
                     await anyio.sleep_forever()
         finally:
+            with anyio.CancelScope(shield=True):
+                await served.connectors.aclose()
             served.gone.set()
 
     # ── what a workspace is made of ─────────────────────────────────────────────────────────────────────────────

@@ -19,12 +19,18 @@ import anyio.abc
 from aloma_py.errors import InputError, NotFoundError, StoreError
 from aloma_py.groups import unwrapped
 from aloma_py.models import Entry, Millis, Task, TaskState
-from aloma_py.operations import DAY, Operations
+from aloma_py.operations import Operations
+from aloma_py.operations.store import purge_old
 from aloma_py.serve.control import control_socket
 from aloma_py.serve.firing import Firing
+from aloma_py.serve.following import Following
 from aloma_py.serve.house import House
+from aloma_py.serve.telemetry import opened
+from aloma_py.serve.telling import Telling
 from aloma_py.serve.watching import watch_files
 from aloma_py.settings import DEFAULT_WORKSPACE, Settings
+from aloma_py.store.claims import clear_interrupted
+from aloma_py.store.notifications import Notifications
 from aloma_py.store.rotation import check_key
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.usage import UsageCounter
@@ -91,12 +97,14 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     with unwrapped(), anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         settings = what.settings
         store = SQLiteStore(settings.store)
-        async with store, anyio.create_task_group() as group:
+        async with opened() as spans, store, anyio.create_task_group() as group:
             listener = _listen(settings.http)
             web = _web_of(store, listener)
             usage = UsageCounter(store)
             watchers = [_log_ends, usage.watch, *(web.watchers if web is not None else ())]
-            house = House(store, settings, group, config=what.config, watchers=watchers)
+            attach = spans.attach if spans is not None else None
+            house = House(store, settings, group, config=what.config, watchers=watchers, attach=attach)
+            telling = Telling(store, settings)
             await check_key(store)
             await _refuse_unknown(what, store)
             served = await house.open(settings.workspace, what.sources, what.libraries, empty=listener is not None)
@@ -109,9 +117,12 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             ):
                 group.start_soon(_maintain, store, served.operations)
                 group.start_soon(Firing(store, house.find).run)
+                group.start_soon(Following(store, house.find).run)
+                group.start_soon(telling.run)
                 group.start_soon(_write_usage, usage)
                 if what.watching:
                     group.start_soon(watch_files, house)
+                await telling.cut()  # who is told is known before anything can fail
                 await house.begin()
                 waiting = sum(number for state, number in counts.items() if not state.ended)
                 steps = len(served.steps.steps)
@@ -167,7 +178,7 @@ async def _tell_first_run(store: SQLiteStore, address: str | None) -> None:
     token = await setup_token(store)
     if token is not None:
         logger.warning("nobody may use %s yet; an API key: aloma-py key add NAME --role admin", address)
-        logger.warning("or its first administrator: POST %s/api/v1/setup with the token %s", address, token)
+        logger.warning("or its first administrator: aloma-py setup %s --token %s", address, token)
 
 
 async def _until_stopped(signals: AsyncIterator[signal.Signals], house: House, grace: Millis) -> None:
@@ -204,15 +215,15 @@ async def _maintain(store: SQLiteStore, operations: Operations) -> None:
     while True:
         now = operations.engine.clock.now()
         try:
-            gone = await store.purge(
-                now - round(settings.keep_tasks_days * DAY), now - round(settings.keep_logs_days * DAY)
-            )
+            await clear_interrupted(store)
+            gone = await purge_old(store, now, settings.keep_tasks_days, settings.keep_logs_days)
             if gone:
                 parts = (f"{rows} row{'' if rows == 1 else 's'} of {table}" for table, rows in sorted(gone.items()))
                 logger.info("purged %s", ", ".join(parts))
             await Deliveries(store).purge_keys(now - KEEP_KEYS)
             await purge_idempotency(store, now)
             await purge_deleted(store, now)
+            await Notifications(store).purge(now)
             await store.fill_search()
         except StoreError as error:
             logger.warning("maintenance was not possible: %s", error)
@@ -246,5 +257,5 @@ def _log_ends(task: Task, entries: Sequence[Entry]) -> None:
             task.name,
             task.state,
             task.reason,
-            extra={"action": "task_ended", "task": task.id, "state": task.state.value},
+            extra={"action": "task_ended", "workspace": task.workspace, "task": task.id, "state": task.state.value},
         )

@@ -1,7 +1,8 @@
 """What goes over the control socket: lines of JSON.
 
 A request is ``{"workspace": …, "op": …, "args": {…}}``. It is answered by one line, ``{"ok": result}`` or
-``{"error": {"type", "family", "message"}}``; the operation ``follow`` by any number of lines ``{"item": …}`` before it.
+``{"error": {"type", "family", "message"}}``; the operation ``follow`` by any number of lines ``{"item": …}`` before it,
+and a request with ``"progress": true`` by lines ``{"progress": [what, done, total]}``.
 A connection may be used for one request after another.
 
 The socket is ``<store>.sock``. Where that path is too long for a socket's address, the socket is in a private folder,

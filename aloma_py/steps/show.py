@@ -3,13 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from aloma_py.paths import Path, format_path
 from aloma_py.steps.definition import StepDefinition
 
 
-def describe(step: StepDefinition) -> dict[str, Any]:
+class RateShown(TypedDict):
+    """At most ``count`` runs in ``per`` milliseconds."""
+
+    count: int
+    per: int
+
+
+class OptionsShown(TypedDict):
+    """A step's options; durations in milliseconds."""
+
+    retries: int
+    backoff: int
+    retry_on: list[str]
+    timeout: int | None
+    enabled: bool
+    tags: list[str]
+    concurrency: int | None
+    rate: RateShown | None
+
+
+class LocationShown(TypedDict):
+    """Where a step was written."""
+
+    file: str | None
+    line: int | None
+
+
+class UnknownShown(TypedDict):
+    """A place in a step's code that counts as everything."""
+
+    line: int
+    code: str
+    reason: str
+
+
+StepShown = TypedDict(
+    "StepShown",
+    {
+        "name": str,
+        "description": str,
+        "condition": str,
+        "specificity": int,
+        "priority": int,
+        "parallel": str,
+        "options": OptionsShown,
+        "language": str,
+        "async": bool,
+        "parameters": dict[str, str],
+        "location": LocationShown,
+        "version": str,
+        "looks_at": list[str],
+        "reads": list[str],
+        "writes": list[str],
+        "unknown": list[UnknownShown],
+    },
+)
+"""A step; a member is called ``async``, so that it cannot be written as a class."""
+
+
+def describe(step: StepDefinition) -> StepShown:
     """The step as a JSON object: what it matches, its options, and what its code may read and write.
 
     ``looks_at``, ``reads`` and ``writes`` are sorted texts of paths (``"$data"`` is the whole); ``unknown`` lists the

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from aloma_py.models import Millis
 from aloma_py.store import connections, retention, schema
 from aloma_py.store.lockfile import FileLock, holder
 from aloma_py.store.stash import KEY_VARIABLE, StashCipher, key_file, load_or_create_key
-from aloma_py.store.verify import Verification, check
+from aloma_py.store.verify import Told, Verification, check
 
 BACKUP_PAGES = 256
 """How many pages a backup copies before it lets others come in between."""
@@ -76,10 +77,11 @@ def info(path: str | Path) -> StoreInfo:
         )
 
 
-def backup(path: str | Path, target: str | Path) -> BackupInfo:
+def backup(path: str | Path, target: str | Path, told: Told | None = None) -> BackupInfo:
     """Copy the store at ``path``, also while it is open and written to, to the new file ``target``.
 
-    The copy is that of one moment. It takes its name when it is complete and on disk. Raises
+    The copy is that of one moment. It takes its name when it is complete and on disk. ``told`` is called with how many
+    pages of how many are copied. Raises
     :class:`~aloma_py.errors.InputError` where ``target`` is there already, and
     :class:`~aloma_py.errors.StoreError` where the one cannot be read or the other cannot be written.
     """
@@ -95,7 +97,7 @@ def backup(path: str | Path, target: str | Path) -> BackupInfo:
             # One snapshot for the whole copy; without it every write from outside would make it start again.
             source.execute("BEGIN")
             source.execute("SELECT 1 FROM task LIMIT 1").fetchone()
-            source.backup(destination, pages=BACKUP_PAGES)
+            source.backup(destination, pages=BACKUP_PAGES, progress=_pages(told))
             source.execute("COMMIT")
             destination.execute("PRAGMA journal_mode = DELETE")  # one file, with no log beside it
         with part.open("rb") as file:
@@ -107,12 +109,16 @@ def backup(path: str | Path, target: str | Path) -> BackupInfo:
     return BackupInfo(copy, copy.stat().st_size, _fingerprint(place))
 
 
-def verify(path: str | Path) -> Verification:
+def _pages(told: Told | None) -> Callable[[int, int, int], None] | None:
+    return None if told is None else lambda status, left, pages: told(pages - left, pages)
+
+
+def verify(path: str | Path, told: Told | None = None) -> Verification:
     """Read everything in the store at ``path`` and say what is not sound (see :func:`aloma_py.store.verify.check`)."""
     connection, other = connections.open_readers(_place(path))
     other.close()
     with closing(connection):
-        return check(connection)
+        return check(connection, told)
 
 
 def vacuum(path: str | Path) -> tuple[int, int]:

@@ -13,7 +13,12 @@ from aloma_py.store.statements import TASK_SELECT
 
 
 def find(connection: sqlite3.Connection, workspace: str, wanted: TaskFilter) -> list[Task]:
-    """The tasks of the workspace that fit, newest first, at most ``wanted.limit``.
+    """The tasks of the workspace that fit, newest first, at most ``wanted.limit``; see :func:`find_page`."""
+    return find_page(connection, workspace, wanted)[0]
+
+
+def find_page(connection: sqlite3.Connection, workspace: str, wanted: TaskFilter) -> tuple[list[Task], int | None]:
+    """The same, and where the next page begins: the number that its tasks are ``below``, ``None`` where there is none.
 
     Raises :class:`~aloma_py.errors.NotFoundError` where ``wanted.before`` is no task of the workspace.
     """
@@ -24,15 +29,15 @@ def find(connection: sqlite3.Connection, workspace: str, wanted: TaskFilter) -> 
     for state in wanted.states if wanted.states is not None else TaskState:
         ended = " AND wake_at IS NULL" if state.ended else ""
         sql = f"SELECT no FROM task WHERE workspace = ? AND state = ?{ended}{terms} ORDER BY no DESC LIMIT ?"
-        rows = connection.execute(sql, (workspace, state.value, *values, max(wanted.limit, 0)))
+        rows = connection.execute(sql, (workspace, state.value, *values, wanted.limit + 1))
         numbers.extend(no for (no,) in rows)
     numbers.sort(reverse=True)
     tasks = []
-    for no in numbers[: max(wanted.limit, 0)]:
+    for no in numbers[: wanted.limit]:
         row = connection.execute(TASK_SELECT + "WHERE task.no = ?", (no,)).fetchone()
         if row is not None:
             tasks.append(records.read_task(row))
-    return tasks
+    return tasks, numbers[wanted.limit - 1] if len(numbers) > wanted.limit > 0 else None
 
 
 def _terms(connection: sqlite3.Connection, workspace: str, wanted: TaskFilter) -> tuple[str, list[Any]]:
@@ -46,6 +51,9 @@ def _terms(connection: sqlite3.Connection, workspace: str, wanted: TaskFilter) -
             raise NotFoundError("task", wanted.before)
         terms += " AND no < ?"
         values.append(row[0])
+    if wanted.below is not None:
+        terms += " AND no < ?"
+        values.append(wanted.below)
     if wanted.parent is not None:
         terms += " AND parent = ?"
         values.append(wanted.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -33,9 +34,14 @@ class FileLock:
             holder = _holder(file)
             file.close()
             raise StoreBusy(f"the store {self.store} is in use by process {holder} (lock file {self.path})") from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+        except OSError as error:  # a full disk; closing tries to write again
+            with contextlib.suppress(OSError):
+                file.close()
+            raise StoreError(f"the lock {self.path} of the store cannot be written: {error.strerror}") from error
         self._file = file
 
     def release(self) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from aloma_py.models import Json, Millis, TaskState
+from typing_extensions import TypedDict
+
+from aloma_py.models import Millis, TaskState
 
 RATED: Final = (TaskState.DONE, TaskState.ERROR, TaskState.ATTENTION)
 """The states that the automation rate is made of (SPEC §3)."""
@@ -32,14 +34,22 @@ SELECT (SELECT millis FROM took ORDER BY millis LIMIT 1 OFFSET ((SELECT n FROM t
        (SELECT millis FROM took ORDER BY millis LIMIT 1 OFFSET ((SELECT n FROM total) * 95 + 99) / 100 - 1)
 """
 
-# A run in the period was committed with its task: a task that was not changed since has none.
+# A run in the period was committed with its task: a task that was not changed since has none. Runs that took as long
+# are counted together first, so that the median (the nearest rank) is looked for among few rows.
 _RUNS: Final = """
-SELECT entry.step, count(*), sum(entry.outcome = 'failed'), sum(entry.outcome = 'retry'),
-       avg(entry.ended_at - entry.started_at)
-FROM task CROSS JOIN entry ON entry.task = task.id
-WHERE task.workspace = :workspace AND task.updated_at >= :since
-  AND entry.kind = 'run' AND entry.ended_at >= :since AND entry.ended_at < :until
-GROUP BY entry.step
+WITH took (step, millis, runs, failed, retried) AS MATERIALIZED (
+    SELECT entry.step, entry.ended_at - entry.started_at, count(*),
+           sum(entry.outcome = 'failed'), sum(entry.outcome = 'retry')
+    FROM task CROSS JOIN entry ON entry.task = task.id
+    WHERE task.workspace = :workspace AND task.updated_at >= :since
+      AND entry.kind = 'run' AND entry.ended_at >= :since AND entry.ended_at < :until
+    GROUP BY 1, 2
+), placed (step, millis, runs, failed, retried, up_to, total) AS (
+    SELECT *, sum(runs) OVER (PARTITION BY step ORDER BY millis), sum(runs) OVER (PARTITION BY step) FROM took
+)
+SELECT step, sum(runs), sum(failed), sum(retried), 1.0 * sum(runs * millis) / sum(runs),
+       min(iif(up_to >= (total + 1) / 2, millis, NULL)), max(millis)
+FROM placed GROUP BY step
 """
 
 _CALLS: Final = """
@@ -50,7 +60,40 @@ GROUP BY call.connector
 """
 
 
-def overview(connection: sqlite3.Connection, workspace: str, since: Millis, until: Millis) -> dict[str, Json]:
+class StepNumbers(TypedDict):
+    """How often a step ran: attempts, those that gave up, those that were to be tried again, milliseconds."""
+
+    step: str | None
+    runs: int
+    errors: int
+    retries: int
+    mean_ms: float
+    median_ms: int
+    longest_ms: int
+
+
+class DurationNumbers(TypedDict):
+    """From acceptance to the end, in milliseconds."""
+
+    median: int | None
+    p95: int | None
+
+
+class OverviewNumbers(TypedDict):
+    """What happened in a period, in numbers."""
+
+    tasks: dict[str, int]
+    created: int
+    ended: dict[str, int]
+    automation_rate: float | None
+    duration_ms: DurationNumbers
+    runs: int
+    errors: int
+    retries: int
+    steps: list[StepNumbers]
+
+
+def overview(connection: sqlite3.Connection, workspace: str, since: Millis, until: Millis) -> OverviewNumbers:
     """The numbers of the period from ``since`` up to ``until``; durations in milliseconds.
 
     ``{tasks, created, ended, automation_rate, duration_ms: {median, p95}, runs, errors, retries, steps}``. ``tasks``
@@ -81,14 +124,15 @@ def automation_rate(ended: dict[str, int]) -> float | None:
     return round(ended.get(TaskState.DONE.value, 0) / rated, 4) if rated else None
 
 
-def step_numbers(connection: sqlite3.Connection, workspace: str, since: Millis, until: Millis) -> list[dict[str, Any]]:
-    """``[{step, runs, errors, retries, mean_ms}]`` of the period: ``runs`` counts attempts, ``errors`` those that gave
-    up, ``retries`` those that failed and were to be tried again."""
+def step_numbers(connection: sqlite3.Connection, workspace: str, since: Millis, until: Millis) -> list[StepNumbers]:
+    """``[{step, runs, errors, retries, mean_ms, median_ms, longest_ms}]`` of the period: ``runs`` counts attempts,
+    ``errors`` those that gave up, ``retries`` those that failed and were to be tried again."""
     rows = connection.execute(_RUNS, {"workspace": workspace, "since": since, "until": until}).fetchall()
-    found = [
-        {"step": step, "runs": runs, "errors": errors, "retries": retries, "mean_ms": round(mean, 1)}
-        for step, runs, errors, retries, mean in rows
-    ]
+    found: list[StepNumbers] = [
+        {"step": step, "runs": runs, "errors": errors, "retries": retries, "mean_ms": round(mean, 1),
+         "median_ms": median, "longest_ms": longest}
+        for step, runs, errors, retries, mean, median, longest in rows
+    ]  # fmt: skip
     return sorted(found, key=lambda one: (-one["runs"], one["step"] or ""))
 
 

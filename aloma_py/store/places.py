@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
 
 def place_of(workspace: str, name: str) -> str:
     """Of a secret."""
@@ -42,3 +46,25 @@ def group_place(name: str) -> str:
 
 def group_what(name: str) -> str:
     return f"the secret of the notification group {name!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A table with encrypted values in its column ``sealed``; ``place`` makes of the columns ``key`` what each is
+    bound to, and ``what`` of the columns ``named`` what it is called in an error."""
+
+    table: str
+    key: tuple[str, ...]
+    place: Callable[..., str]
+    named: tuple[str, ...]
+    what: Callable[..., str]
+
+
+SEALED: Final = (
+    Sealed("variable", ("workspace", "name"), place_of, ("workspace", "name"), what_of),
+    Sealed("webhook", ("id",), str, ("workspace", "name"), webhook_what),
+    Sealed("source", ("workspace",), source_place, ("workspace",), source_what),
+    Sealed("connector", ("workspace", "namespace"), connector_place, ("workspace", "namespace"), connector_what),
+    Sealed("notification_group", ("name",), group_place, ("name",), group_what),
+)
+"""Everything that is encrypted, beside the tasks' ``$stash``."""

@@ -10,7 +10,7 @@ A handle is bound to one workspace: it cannot read or write another's tasks.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from aloma_py.models import (
@@ -104,8 +104,12 @@ class Store(Protocol):
 
     async def workspaces(self) -> list[str]: ...
 
-    async def purge(self, tasks_before: Millis, logs_before: Millis) -> dict[str, int]:
+    async def purge(
+        self, tasks_before: Millis, logs_before: Millis, own: Mapping[str, tuple[Millis, Millis]] | None = None
+    ) -> dict[str, int]:
         """Remove what ended before ``tasks_before`` and log lines from before ``logs_before``, in small batches.
+
+        ``own`` has both times of the workspaces that keep things for a time of their own, by name.
 
         Gives how many rows went, by table.
         """

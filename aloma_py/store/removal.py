@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-AROUND_TASK: Final = ("origin", "entry", "call", "audit", "visualization", "blob")
+AROUND_TASK: Final = ("origin", "entry", "call", "audit", "visualization", "blob", "failure")
 """Tables whose rows belong to a task (their column ``task``) and go with it."""
 
 BY_NUMBER: Final = {"search": "rowid", "search_dirty": "task_no"}

@@ -18,17 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aloma_py.errors import InputError, StoreError
-from aloma_py.store.places import (
-    connector_place,
-    connector_what,
-    group_place,
-    group_what,
-    place_of,
-    source_place,
-    source_what,
-    webhook_what,
-    what_of,
-)
+from aloma_py.store.places import SEALED, Sealed
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.stash import (
     KEY_BYTES,
@@ -53,30 +43,15 @@ BATCH: Final = 200
 """How many tasks' values are encrypted anew in one transaction: others write in between."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """A table with encrypted values in its column ``sealed``; ``place`` makes of the columns ``key`` what each is
-    bound to, and ``what`` of the columns ``named`` what it is called in an error."""
-
-    table: str
-    key: tuple[str, ...]
-    place: Callable[..., str]
-    named: tuple[str, ...]
-    what: Callable[..., str]
-
-
-SEALED: Final = (
-    _Sealed("variable", ("workspace", "name"), place_of, ("workspace", "name"), what_of),
-    _Sealed("webhook", ("id",), str, ("workspace", "name"), webhook_what),
-    _Sealed("source", ("workspace",), source_place, ("workspace",), source_what),
-    _Sealed("connector", ("workspace", "namespace"), connector_place, ("workspace", "namespace"), connector_what),
-    _Sealed("notification_group", ("name",), group_place, ("name",), group_what),
-)
-"""Everything that is encrypted, beside the tasks' ``$stash``."""
-
 _FINGERPRINTS: Final = "SELECT DISTINCT substr(stash, 1, 8) FROM task WHERE stash IS NOT NULL" + "".join(
     f" UNION SELECT substr(sealed, 1, 8) FROM {one.table} WHERE sealed IS NOT NULL" for one in SEALED
 )
+
+
+_STASHES: Final = "SELECT count(*) FROM task WHERE stash IS NOT NULL AND substr(stash, 1, 8) <> ?"
+
+Told = Callable[[int, int], None]
+"""Is told of how many tasks of how many the values are encrypted anew."""
 
 
 @dataclass(slots=True)
@@ -112,7 +87,7 @@ async def check_key(store: SQLiteStore) -> None:
         logger.info("%d values of an older key are encrypted with the key %s now", done.values, done.fingerprint)
 
 
-async def rotate(store: SQLiteStore, new_key: bytes | None = None) -> Rotation:
+async def rotate(store: SQLiteStore, new_key: bytes | None = None, told: Told = lambda done, of: None) -> Rotation:
     """Encrypt everything with ``new_key``; ``None`` takes the one of a rotation that was interrupted, or a random one.
 
     Where the key comes from the environment, the new one must be given, and whoever gave it must see to it that it is
@@ -133,7 +108,7 @@ async def rotate(store: SQLiteStore, new_key: bytes | None = None) -> Rotation:
     if in_file and store.path is not None:
         write_keys(new_key_file(store.path), [new])
     store.use_cipher(after)  # from here on nothing is encrypted with the old key any more
-    await _bring_over(store, done)
+    await _bring_over(store, done, told)
     if in_file and store.path is not None:
         _take_over(store.path, after)
     return done
@@ -191,27 +166,35 @@ def _refuse_unknown(store: SQLiteStore, cipher: StashCipher, found: Iterable[byt
 
 async def _fingerprints(store: SQLiteStore) -> set[bytes]:
     """Of the keys that something in the store is encrypted with."""
-    return {one for (one,) in await store.read(lambda connection: connection.execute(_FINGERPRINTS).fetchall())}
+    return await store.read(fingerprints_in)
+
+
+def fingerprints_in(connection: sqlite3.Connection) -> set[bytes]:
+    """Of the keys that something in a store is encrypted with: the beginnings of what is encrypted."""
+    return {one for (one,) in connection.execute(_FINGERPRINTS)}
 
 
 # ── encrypting anew ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _bring_over(store: SQLiteStore, done: Rotation) -> None:
+async def _bring_over(store: SQLiteStore, done: Rotation, told: Told = lambda done, of: None) -> None:
     """Encrypt with the present key what others have encrypted, in small transactions; whatever is done stays done."""
     cipher = store.cipher
     present = bytes.fromhex(cipher.fingerprint)
     for one in SEALED:
         done.values += await _in_writer(store, partial(_table_again, one, cipher, present, done))
+    (tasks,) = await store.read(lambda connection: connection.execute(_STASHES, (present,)).fetchone())
+    others = done.values
     for old in await _fingerprints(store) - {present}:
         last: int | None = 0
         while last is not None:
             number, last = await _in_writer(store, partial(_tasks_again, cipher, old, last, done))
             done.values += number
+            told(done.values - others, tasks)
 
 
 def _table_again(
-    one: _Sealed, cipher: StashCipher, present: bytes, done: Rotation, connection: sqlite3.Connection
+    one: Sealed, cipher: StashCipher, present: bytes, done: Rotation, connection: sqlite3.Connection
 ) -> int:
     number = 0
     columns, where = ", ".join((*one.key, *one.named)), " AND ".join(f"{column} = ?" for column in one.key)

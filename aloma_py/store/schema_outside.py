@@ -18,9 +18,12 @@ CREATE TABLE source (
     last_at INTEGER,                      -- when it was last looked at
     taken TEXT,                           -- the commit that the workspace is at
     error TEXT,                           -- why the last look failed; NULL: it did not
+    seen TEXT NOT NULL DEFAULT '{}',      -- JSON object: branch, author and title of the commit, scripts (their hash) …
+    failures INTEGER NOT NULL DEFAULT 0,  -- how many looks failed since the last that did not
     updated_at INTEGER NOT NULL,
     updated_by TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX source_next ON source (next_at) WHERE next_at IS NOT NULL;
 
 -- A connector that a workspace has, with its configuration.
 CREATE TABLE connector (
@@ -37,12 +40,28 @@ CREATE TABLE connector (
     PRIMARY KEY (workspace, namespace)
 ) WITHOUT ROWID;
 
--- Who is told of tasks that failed, for all workspaces that name the group.
+-- A task that came into error or attention, in the order in which that was committed: what is still to be told is what
+-- stands behind a number, whatever any clock said. The trigger writes it in the transaction of the task itself.
+CREATE TABLE failure (
+    no INTEGER PRIMARY KEY AUTOINCREMENT, -- never given again, also when all were purged
+    task TEXT NOT NULL REFERENCES task (id) ON DELETE CASCADE,
+    workspace TEXT NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE INDEX failure_task ON failure (task);
+CREATE TRIGGER task_failed AFTER UPDATE OF state ON task
+WHEN new.state IN ('error', 'attention') AND (old.state <> new.state OR old.ended_at IS NOT new.ended_at)
+BEGIN
+    INSERT INTO failure (task, workspace, at) VALUES (new.id, new.workspace, coalesce(new.ended_at, new.updated_at));
+END;
+
+-- Who is told of tasks that failed, for all workspaces that name the group. An address that workspaces name directly
+-- is one too: its name is the address.
 CREATE TABLE notification_group (
     name TEXT PRIMARY KEY,
     options TEXT NOT NULL,                -- JSON object: addresses, webhooks, every …
     sealed BLOB,                          -- the secret that webhooks are signed with, encrypted
-    told_until INTEGER NOT NULL,          -- what happened before was told
+    told_until INTEGER NOT NULL,          -- the last failure (its no) that was told, or did not concern it
     next_at INTEGER,                      -- when the next digest is due; NULL: nothing happened yet
     updated_at INTEGER NOT NULL,
     updated_by TEXT NOT NULL

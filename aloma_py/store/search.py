@@ -6,8 +6,13 @@ import re
 import sqlite3
 from typing import Final
 
+from aloma_py.errors import InputError
+
 BATCH: Final = 2000
 """How many tasks are read into the search in one transaction."""
+
+MOST_WORDS: Final = 64
+"""How many words can be looked for at once."""
 
 _CONTENT = (
     "SELECT no, name, (SELECT group_concat(text || ' ' || coalesce(reference, ''), ' ') "
@@ -53,8 +58,12 @@ def fill(connection: sqlite3.Connection) -> bool:
 def match_expression(text: str) -> str | None:
     """What FTS5 is asked for: every word of ``text``, the end of each free; ``None`` where there is no word in it.
 
+    Raises :class:`~aloma_py.errors.InputError` for more words than anybody looks for.
+
     >>> match_expression('order "A-7"')
     '"order"* "A"* "7"*'
     """
     words = re.findall(r"\w+", text)
+    if len(words) > MOST_WORDS:
+        raise InputError(f"the search has {len(words):,} words; at most {MOST_WORDS} were expected")
     return " ".join(f'"{word}"*' for word in words) or None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, TypeVar
@@ -21,6 +21,7 @@ from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Millis
 from aloma_py.store import connections, retention, search
 from aloma_py.store.lockfile import FileLock
+from aloma_py.store.places import SEALED
 from aloma_py.store.stash import KEY_VARIABLE, StashCipher, key_file, load_keys
 from aloma_py.store.workspace import SQLiteWorkspaceStore
 from aloma_py.store.writer import GroupWriter, Write, translate
@@ -29,11 +30,10 @@ T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
 
-_ENCRYPTED: Final = """
-SELECT EXISTS (SELECT 1 FROM variable WHERE sealed IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM webhook WHERE sealed IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM task WHERE stash IS NOT NULL)
-"""
+_ENCRYPTED: Final = "SELECT EXISTS (SELECT 1 FROM task WHERE stash IS NOT NULL)" + "".join(
+    f" OR EXISTS (SELECT 1 FROM {one.table} WHERE sealed IS NOT NULL)" for one in SEALED
+)
+"""Whether anything is encrypted."""
 
 
 @contextmanager
@@ -141,8 +141,10 @@ class SQLiteStore:
         with self.reading() as reader:
             return [name for (name,) in reader.execute("SELECT name FROM workspace ORDER BY name")]
 
-    async def purge(self, tasks_before: Millis, logs_before: Millis) -> dict[str, int]:
-        gone = await retention.purge(self._in_writer, tasks_before, logs_before)
+    async def purge(
+        self, tasks_before: Millis, logs_before: Millis, own: Mapping[str, retention.Times] | None = None
+    ) -> dict[str, int]:
+        gone = await retention.purge(self._in_writer, self.read, (tasks_before, logs_before), own)
         await self.shrink()
         return gone
 

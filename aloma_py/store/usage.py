@@ -6,7 +6,9 @@ import datetime
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
+
+from typing_extensions import TypedDict
 
 from aloma_py.models import Entry, Millis, Task
 from aloma_py.store.sqlite import SQLiteStore
@@ -66,12 +68,26 @@ class UsageCounter:
             raise
 
 
-def read_usage(connection: sqlite3.Connection, workspace: str | None = None) -> list[dict[str, Any]]:
+class UsageRow(TypedDict):
+    """What a workspace used in a month (UTC): tasks, runs, recorded calls, milliseconds of runs."""
+
+    workspace: str
+    month: str
+    tasks: int
+    runs: int
+    calls: int
+    millis: int
+
+
+def read_usage(connection: sqlite3.Connection, workspace: str | None = None) -> list[UsageRow]:
     """``[{workspace, month, tasks, runs, calls, millis}, …]``, the newest month first; of one workspace, or all."""
     only = "WHERE workspace = ?" if workspace is not None else ""
     sql = f"SELECT workspace, month, {', '.join(COUNTED)} FROM usage {only} ORDER BY month DESC, workspace"
     rows = connection.execute(sql, () if workspace is None else (workspace,))
-    return [dict(zip(("workspace", "month", *COUNTED), row, strict=True)) for row in rows]
+    return [
+        {"workspace": place, "month": month, "tasks": tasks, "runs": runs, "calls": calls, "millis": millis}
+        for place, month, tasks, runs, calls, millis in rows
+    ]
 
 
 def month_of(at: Millis) -> str:

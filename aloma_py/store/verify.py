@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,7 +41,11 @@ class Verification:
         return not self.problems
 
 
-def check(connection: sqlite3.Connection) -> Verification:
+Told = Callable[[int, int], None]
+"""Is told how much of how much is done."""
+
+
+def check(connection: sqlite3.Connection, told: Told | None = None) -> Verification:
     """Look at everything, in one snapshot.
 
     The pages and indexes (``integrity_check``), the references between tables, the schema's version, that all JSON can
@@ -51,7 +55,7 @@ def check(connection: sqlite3.Connection) -> Verification:
     found = Verification()
     connection.execute("BEGIN")
     try:
-        for problem in _problems(connection, found):
+        for problem in _problems(connection, found, told):
             found.problems.append(problem)
             if len(found.problems) == MAX_PROBLEMS:
                 found.problems.append("there may be more")
@@ -63,7 +67,7 @@ def check(connection: sqlite3.Connection) -> Verification:
     return found
 
 
-def _problems(connection: sqlite3.Connection, found: Verification) -> Iterator[str]:
+def _problems(connection: sqlite3.Connection, found: Verification, told: Told | None) -> Iterator[str]:
     for (text,) in connection.execute("PRAGMA integrity_check"):
         if text != "ok":
             yield f"SQLite's integrity check: {text}"
@@ -74,8 +78,11 @@ def _problems(connection: sqlite3.Connection, found: Verification) -> Iterator[s
         yield f"the schema lacks {', '.join(missing)}"
     for table, columns in _JSON_COLUMNS.items():
         yield from _unreadable(connection, table, columns)
+    (tasks,) = connection.execute("SELECT count(*) FROM task").fetchone() if told is not None else (0,)
     for row in connection.execute(TASK_SELECT + "ORDER BY task.no"):
         found.tasks += 1
+        if told is not None and not found.tasks % 64:
+            told(found.tasks, tasks)
         yield from _task_problems(connection, row, found)
 
 

@@ -133,6 +133,8 @@ def check_open(store: SQLiteStore, workspace: str) -> None:
     facts: Facts = loads(row[0]) if row else {}
     if facts.get("delete_at"):
         raise StateError(f"the workspace {workspace!r} is about to be deleted: it takes no tasks and changes none")
+    if facts.get("importing"):
+        raise StateError(f"the workspace {workspace!r} is being imported: it takes no tasks yet")
     if facts.get("archived_at"):
         raise StateError(f"the workspace {workspace!r} is archived: it takes no tasks and changes none")
 
@@ -157,11 +159,11 @@ async def purge_deleted(store: SQLiteStore, now: Millis) -> dict[str, dict[str, 
 
 async def _purge(store: SQLiteStore, name: str, now: Millis) -> dict[str, int]:
     rows: dict[str, int] = {}
-    while removed := await store.writer.write(Write(job=partial(_remove_tasks, name=name))):
+    while removed := await store.writer.write(Write(job=partial(remove_some_tasks, name=name))):
         for table, count in removed.items():
             rows[table] = rows.get(table, 0) + count
     for table, which in OF_WORKSPACE.items():
-        job = partial(_remove_rows, table=table, which=which, name=name)
+        job = partial(remove_some_rows, table=table, which=which, name=name)
         while count := await store.writer.write(Write(job=job)):
             rows[table] = rows.get(table, 0) + count
     await store.writer.write(Write(job=partial(_end, name=name, now=now, rows=rows)))
@@ -178,12 +180,14 @@ def _begin(connection: sqlite3.Connection, name: str, now: Millis) -> bool:
     return True
 
 
-def _remove_tasks(connection: sqlite3.Connection, name: str) -> dict[str, int]:
+def remove_some_tasks(connection: sqlite3.Connection, name: str) -> dict[str, int]:
+    """Remove up to :data:`BATCH` tasks of the workspace; gives how many rows went, by table."""
     found = connection.execute(_TASKS, {"workspace": name, "batch": BATCH}).fetchall()
     return remove_tasks(connection, found) if found else {}
 
 
-def _remove_rows(connection: sqlite3.Connection, table: str, which: str, name: str) -> int:
+def remove_some_rows(connection: sqlite3.Connection, table: str, which: str, name: str) -> int:
+    """Remove up to :data:`BATCH` of the workspace's rows in a table; see :data:`OF_WORKSPACE`. Gives how many."""
     columns = [(row[5], row[1]) for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
     key = ", ".join(column for _, column in sorted(columns))
     return connection.execute(
@@ -194,7 +198,7 @@ def _remove_rows(connection: sqlite3.Connection, table: str, which: str, name: s
 
 def _end(connection: sqlite3.Connection, name: str, now: Millis, rows: Mapping[str, int]) -> None:
     """The workspace's own row goes last; what came to it meanwhile goes with it."""
-    while _remove_tasks(connection, name):
+    while remove_some_tasks(connection, name):
         pass
     for table, which in OF_WORKSPACE.items():
         connection.execute(f"DELETE FROM {table} WHERE {which}", {"workspace": name})

@@ -358,7 +358,7 @@ def test_the_log_can_be_lines_of_json(place: Installation) -> None:
     finally:
         rest = process.communicate(timeout=DEADLINE)[1]
     lines += map(json.loads, rest.splitlines())
-    assert lines[0]["text"].startswith("serving workspace 'default' with 4 steps; 1 task to go on with")
+    assert lines[0]["message"].startswith("serving workspace 'default' with 4 steps; 1 task to go on with")
     ended = next(line for line in lines if line.get("action") == "task_ended")
     assert (ended["level"], ended["state"]) == ("warning", "attention")
 

@@ -270,7 +270,8 @@ async def test_the_compatibility_page_is_what_the_cases_show(tmp_path: Path) -> 
 
 # ── the page about JavaScript ───────────────────────────────────────────────────────────────────────────────────────
 
-EXAMPLES = re.findall(r"^```js (\S+)\n(.*?)^```$", (DOCS / "javascript.md").read_text(encoding="utf-8"), re.M | re.S)
+JAVASCRIPT = (DOCS / "javascript.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r'^```js title="(\S+)"\n(.*?)^```$', JAVASCRIPT, re.M | re.S)
 """File and text of each example. Its comments ``// {…} -> {…}`` say which data becomes what."""
 
 

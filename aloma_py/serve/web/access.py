@@ -22,10 +22,12 @@ from aloma_py.errors import NotFoundError, StateError, StoreError
 from aloma_py.models import Json, Millis
 from aloma_py.operations import Caller, Role
 from aloma_py.operations.access import read_email, read_name
+from aloma_py.operations.answers.access import MeShown
 from aloma_py.operations.passwords import Hasher, check_password, hash_token, new_token
 from aloma_py.operations.roles import read_role
 from aloma_py.serve.web.attempts import Attempts
 from aloma_py.serve.web.guard import ACCOUNT, Guard, Identity
+from aloma_py.serve.web.openapi import documented
 from aloma_py.serve.web.problems import AccessError
 from aloma_py.store.ledger import Ledger
 from aloma_py.store.people import People, Person, Token
@@ -42,6 +44,9 @@ LONGEST: Final[Millis] = 7 * 86_400_000
 
 NOTED: Final[Millis] = 60_000
 """How often the use of a key or session is written down."""
+
+OPEN_OPERATIONS: Final = ("setup", "sign_in", "accept_invitation")
+"""Operations by which people come in: nobody is known yet."""
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 UNKNOWN: Final = "sign in, or give an API key: Authorization: Bearer …"
@@ -273,39 +278,41 @@ class ChangePassword(_Body):
 def access_router(keepers: Keepers) -> APIRouter:
     """The routes by which people come in and go: ``/setup``, ``/session``, ``/invitation``, ``/me``."""
     router = APIRouter(tags=["access"])
+    here = [Depends(_from_here)]
 
-    @router.post("/setup", status_code=201, dependencies=[Depends(_from_here)])
+    @router.post("/setup", dependencies=here, **documented("setup", 201, MeShown, 403, 404, 422, 429))
     async def setup(request: Request, body: Setup) -> Response:
         """Make the first admin of a new account, with the token that the server printed; signs them in."""
         found = await keepers.set_up(body.token, body.email, body.name, body.password, address_of(request))
         return _signed_in(request, *found, status=201)
 
-    @router.post("/session", dependencies=[Depends(_from_here)])
+    @router.post("/session", dependencies=here, **documented("sign_in", 200, MeShown, 401, 403, 422, 429))
     async def sign_in(request: Request, body: SignIn) -> Response:
         """Sign in: the session is in a cookie that pages cannot read."""
         person, session = await keepers.sign_in(body.email, body.password, address_of(request))
         await _end(keepers, request)
         return _signed_in(request, person, session)
 
-    @router.delete("/session", status_code=204)
+    @router.delete("/session", **documented("sign_out", 204, None, 401, 403))
     async def sign_out(request: Request) -> Response:
+        """End the session."""
         await keepers.identify(request)
         await _end(keepers, request)
         answer = Response(status_code=204)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(request))
         return answer
 
-    @router.post("/invitation", dependencies=[Depends(_from_here)])
+    @router.post("/invitation", dependencies=here, **documented("accept_invitation", 200, MeShown, 403, 422, 429))
     async def accept_invitation(request: Request, body: Accept) -> Response:
         """Set the password of whoever was invited; signs them in."""
         return _signed_in(request, *await keepers.accept(body.token, body.password, address_of(request)))
 
-    @router.get("/me")
+    @router.get("/me", **documented("me", 200, MeShown, 401))
     async def me(request: Request) -> Response:
         """Who asks: ``{kind, name, email, role, workspaces}``; ``role`` is that on the account."""
         return JSONResponse(known_to_json(await keepers.identify(request)))
 
-    @router.post("/me/password")
+    @router.post("/me/password", **documented("change_password", 200, MeShown, 401, 403, 422, 429))
     async def change_password(request: Request, body: ChangePassword) -> Response:
         """Set another password; every other session ends."""
         known = await keepers.identify(request)
@@ -314,7 +321,7 @@ def access_router(keepers: Keepers) -> APIRouter:
     return router
 
 
-def known_to_json(known: Known) -> dict[str, Json]:
+def known_to_json(known: Known) -> MeShown:
     person = known.person
     return {
         "kind": known.kind,

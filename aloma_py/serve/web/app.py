@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import aloma_py
 from aloma_py.errors import AlomaError, suggest
-from aloma_py.serve.web.access import COOKIE
+from aloma_py.serve.web.access import COOKIE, OPEN_OPERATIONS
 from aloma_py.serve.web.bodies import Bodies
 from aloma_py.serve.web.guard import Guard
 from aloma_py.serve.web.intake import Idempotency
+from aloma_py.serve.web.openapi import complete
 from aloma_py.serve.web.problems import problem, problem_of
 from aloma_py.serve.web.routes import Finder, operations_router
 
@@ -54,7 +55,7 @@ def make_app(
     app = FastAPI(
         title="aloma_py",
         version=aloma_py.__version__,
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=None,  # see below
         docs_url=None,
         redoc_url=None,
     )
@@ -67,24 +68,13 @@ def make_app(
     _tell_problems(app)
     app.add_middleware(Bodies, prefix=PREFIX, most=most_bytes)
     app.add_middleware(SecurityHeaders)
-    _tell_security(app)
+    complete(app, OPEN_OPERATIONS, COOKIE)
+
+    @app.get(f"{PREFIX}/openapi.json", include_in_schema=False)
+    def openapi() -> Response:  # in a thread: it takes a third of a second when it is first asked for
+        return JSONResponse(app.openapi())
+
     return app
-
-
-def _tell_security(app: FastAPI) -> None:
-    """Have the OpenAPI say how one shows who one is."""
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        schema = make()
-        schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes["key"] = {"type": "http", "scheme": "bearer", "description": "an API key"}
-        schemes["session"] = {"type": "apiKey", "in": "cookie", "name": COOKIE}
-        schema["security"] = [{"key": []}, {"session": []}]
-        schema["servers"] = [{"url": "/"}]
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _tell_health(app: FastAPI, is_ready: Callable[[], str | None]) -> None:
@@ -119,7 +109,11 @@ def _tell_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_the_router(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
+        detail = str(error.detail)
+        if error.status_code == 404:
+            detail = f"there is nothing at {request.url.path}"
+        elif error.status_code == 400:  # the only thing that the framework refuses so
+            detail = "the body cannot be read: JSON in UTF-8 was expected"
         return problem(error.status_code, detail, error.headers)
 
     @app.exception_handler(Exception)

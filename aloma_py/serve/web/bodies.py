@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import anyio
@@ -19,13 +20,15 @@ SMALL: Final = 16 * 1024
 LARGE: Final = 16 * 1024 * 1024
 """The longest body of many scripts."""
 
+IMPORTS: Final = re.compile(r"/workspaces/[^/]+/import")
+
 OPEN: Final = ("/session", "/setup", "/invitation", "/me/password")
 
 
 class Bodies:
     """Refuses bodies that are too long (413) or too slow (408) before they are in memory.
 
-    ``most`` is the longest ordinary body in bytes. What streams has limits of its own (bulk intake).
+    ``most`` is the longest ordinary body in bytes. What streams has limits of its own (bulk intake, imports).
     """
 
     def __init__(self, app: ASGIApp, prefix: str, most: int) -> None:
@@ -38,7 +41,7 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(self._prefix)
-        if path.endswith("/tasks/bulk"):
+        if path.endswith("/tasks/bulk") or IMPORTS.fullmatch(path):
             await self._app(scope, receive, send)
             return
         most = SMALL if path in OPEN else LARGE if path.endswith("/scripts") else self._most

@@ -14,7 +14,9 @@ from aloma_py import jsontext
 from aloma_py.errors import NotFoundError
 from aloma_py.operations import ALL, Operations, Role
 from aloma_py.serve import wire
-from aloma_py.serve.web.guard import ACCOUNT, Guard
+from aloma_py.serve.web.guard import Guard
+from aloma_py.serve.web.intake import NDJSON
+from aloma_py.serve.web.openapi import documented
 from aloma_py.serve.web.problems import AccessError
 from aloma_py.serve.web.routes import Finder
 
@@ -25,7 +27,7 @@ MOST_FOLLOWERS: Final = 500
 def calls_router(find: Finder, guard: Guard) -> APIRouter:
     """``POST /workspaces/{workspace}/call/{operation}`` with the arguments as a JSON object, and ``follow``.
 
-    They are not in the OpenAPI: each operation has a route of its own there.
+    Calls are not in the OpenAPI: each operation has a route of its own there.
     """
     router = APIRouter()
     following: Counter[str] = Counter()
@@ -39,13 +41,18 @@ def calls_router(find: Finder, guard: Guard) -> APIRouter:
         if found is None:
             identity.caller(workspace, Role.VIEWER)
             raise NotFoundError("operation", name, ALL)
-        who = identity.caller(ACCOUNT if found.account else workspace, found.least)
+        who = identity.asking(found, workspace)
         if not found.route:  # it writes files where the server is
             raise AccessError(403, f"{name} can be asked for on the server's own machine only")
         answer = await find(workspace).call(name, arguments, who)
         return Response(_text(answer), media_type="application/json")
 
-    @router.get("/workspaces/{workspace}/tasks/{id}/follow", include_in_schema=False)
+    @router.get(
+        "/workspaces/{workspace}/tasks/{id}/follow",
+        summary="The task's history as it is written, until the task has ended.",
+        tags=["tasks"],
+        **documented("follow_task", 200, "lines {item: {task, entries}}, or {error}", 401, 404, 422, 429, media=NDJSON),
+    )
     async def follow(request: Request, workspace: str, id: str, after: int = 0) -> Response:
         (await guard.identify(request)).caller(workspace, Role.VIEWER)
         operations = find(workspace)
@@ -64,7 +71,7 @@ def calls_router(find: Finder, guard: Guard) -> APIRouter:
             finally:
                 following[workspace] -= 1
 
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
+        return StreamingResponse(lines(), media_type=NDJSON)
 
     return router
 

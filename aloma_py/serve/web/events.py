@@ -23,6 +23,7 @@ from aloma_py.models import Entry, Json, Millis, Task
 from aloma_py.operations import Role
 from aloma_py.run.handles import iso
 from aloma_py.serve.web.guard import Guard
+from aloma_py.serve.web.openapi import documented
 from aloma_py.serve.web.problems import AccessError
 from aloma_py.serve.web.routes import Finder
 
@@ -292,11 +293,11 @@ def events_router(find: Finder, guard: Guard, events: Events) -> APIRouter:
 
     @router.get(
         "/workspaces/{workspace}/events",
-        operation_id="follow_events",
         summary="What happens in the workspace, as it happens.",
         tags=["events"],
-        response_model=None,
-        responses={200: {"content": {"text/event-stream": {}}, "description": "events: task, run, log, reset"}},
+        **documented(
+            "follow_events", 200, "events: task, run, log, reset", 401, 404, 422, 429, media="text/event-stream"
+        ),
     )
     async def follow_events(
         request: Request,

@@ -9,6 +9,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from aloma_py.operations import Caller, Role
+from aloma_py.operations.registry import Operation
 from aloma_py.serve.web.problems import AccessError
 
 ACCOUNT = ""
@@ -38,6 +39,14 @@ class Identity:
         if role < least:
             raise AccessError(403, f"this needs the role {least}; {self.name} is {role} here")
         return Caller(self.name, role)
+
+    def asking(self, facts: Operation, workspace: str) -> Caller:
+        """The caller of an operation on that workspace, or :class:`AccessError`."""
+        if not facts.anybody:
+            return self.caller(ACCOUNT if facts.account else workspace, facts.least)
+        if ACCOUNT in self.roles:
+            return Caller(self.name, self.roles[ACCOUNT])
+        return Caller(self.name, max(self.roles.values(), default=facts.least), frozenset(self.roles))
 
 
 class Guard(Protocol):

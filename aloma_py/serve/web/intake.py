@@ -21,6 +21,7 @@ from aloma_py.models import Json, Limits, Millis, Task
 from aloma_py.operations import Operations, Role
 from aloma_py.serve.control import Finder
 from aloma_py.serve.web.guard import Guard
+from aloma_py.serve.web.openapi import documented
 from aloma_py.serve.web.problems import ConflictError, problem
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.workspaces import check_open
@@ -41,6 +42,8 @@ AROUND: Final = 64 * 1024
 """How many bytes a line may have beside the data itself."""
 
 _MEMBERS: Final = ("data", "name", "tags")
+
+_LINES: Final = {"schema": {"type": "string"}, "example": '{"data": {"n": 1}, "name": "one"}\n{"data": {"n": 2}}\n'}
 
 # ── many tasks ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,12 +137,22 @@ def bulk_router(find: Finder, guard: Guard) -> APIRouter:
 
     @router.post(
         "/workspaces/{workspace}/tasks/bulk",
-        operation_id="new_tasks",
         summary="Accept many tasks: a JSON object on each line, {data, name, tags}.",
         tags=["tasks"],
-        response_model=None,
-        openapi_extra={"requestBody": {"required": True, "content": {NDJSON: {"schema": {"type": "string"}}}}},
-        responses={200: {"content": {NDJSON: {}}, "description": "a line {line, id} or {line, error} for each"}},
+        openapi_extra={"requestBody": {"required": True, "content": {NDJSON: _LINES}}},
+        **documented(
+            "new_tasks",
+            200,
+            "a line {line, id} or {line, error} for each",
+            401,
+            403,
+            404,
+            409,
+            415,
+            422,
+            503,
+            media=NDJSON,
+        ),
     )
     async def new_tasks(request: Request, workspace: str) -> Response:
         (await guard.identify(request)).caller(workspace, Role.OPERATOR)

@@ -20,6 +20,7 @@ from aloma_py.models import Entry, Task
 from aloma_py.operations import Role
 from aloma_py.serve.web.app import PREFIX
 from aloma_py.serve.web.guard import ACCOUNT, Guard
+from aloma_py.serve.web.openapi import documented
 from aloma_py.store.sqlite import SQLiteStore
 
 BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
@@ -165,11 +166,9 @@ def metrics_router(guard: Guard, metrics: Metrics) -> APIRouter:
 
     @router.get(
         "/metrics",
-        operation_id="metrics",
         summary="Numbers for Prometheus.",
         tags=["metrics"],
-        response_model=None,
-        responses={200: {"content": {"text/plain": {}}}},
+        **documented("metrics", 200, "Prometheus' text", 401, 403, media="text/plain"),
     )
     async def show_metrics(request: Request) -> Response:
         (await guard.identify(request)).caller(ACCOUNT, Role.VIEWER)

@@ -7,14 +7,25 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Final
 
 import anyio
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aloma_py.errors import InputError, StoreError
+from aloma_py.serve.web.problems import problem
 
 logger = logging.getLogger("aloma_py.serve")
+
+LONGEST_HEAD: Final = 64 * 1024
+"""How many bytes a request may have before its body."""
+
+LONGEST_ADDRESS: Final = 16 * 1024
+
+UNREADABLE: Final = "this is no HTTP/1.1 request, or its parts contradict each other"
 
 CLOSING = 3
 """Seconds that requests under way have to end when the server stops."""
@@ -50,6 +61,57 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _Protocol(HttpToolsProtocol):
+    """Tells what is wrong with what is no HTTP as a problem, too, and bounds what stands before a body."""
+
+    _refused: tuple[int, str] | None = None
+    _size = 0  # of the headers that were read
+    _waiting: int | None = None  # bytes that came while a head is not whole; None: no head is being read
+
+    def data_received(self, data: bytes) -> None:
+        before = self._waiting
+        super().data_received(data)
+        if before is not None and self._waiting is not None:
+            self._waiting = before + len(data)
+            if self._waiting > LONGEST_HEAD:  # one header without an end is not seen before it is whole
+                self._refuse_head()
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._size, self._waiting = 0, 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._size += len(name) + len(value)
+        if self._size > LONGEST_HEAD:
+            self._refuse_head()
+            raise ValueError  # ends the parser's work
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._waiting = None
+        if len(self.url) > LONGEST_ADDRESS:
+            self._refused = 414, f"the address is longer than {LONGEST_ADDRESS:,} bytes"
+            raise ValueError
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise ValueError
+        super().on_headers_complete()
+
+    def _refuse_head(self) -> None:
+        self._refused = 431, f"the headers are longer than {LONGEST_HEAD:,} bytes"
+
+    def send_400_response(self, msg: str) -> None:
+        """Instead of uvicorn's plain text; nothing where an answer is on its way already."""
+        if not (self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete):
+            status, detail = self._refused or (400, UNREADABLE)
+            answer = problem(status, detail, {"Connection": "close", "Cache-Control": "no-store",
+                                              "X-Content-Type-Options": "nosniff"})  # fmt: skip
+            head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode("ascii")
+            lines = (name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
+            self.transport.write(head + b"".join(lines) + b"\r\n" + bytes(answer.body))
+        self.transport.close()
+
+
 class _Server(uvicorn.Server):
     """Signals are the engine's own concern."""
 
@@ -63,6 +125,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Answer requests while this is open."""
     config = uvicorn.Config(
         app,
+        http=_Protocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -16,8 +16,11 @@ from aloma_py.serve.web.app import make_app
 from aloma_py.serve.web.calls import calls_router
 from aloma_py.serve.web.door import Door, Front
 from aloma_py.serve.web.events import Events, events_router
+from aloma_py.serve.web.hooks import Hooks
 from aloma_py.serve.web.intake import Idempotency, bulk_router
 from aloma_py.serve.web.metrics import Metrics, RequestCounter, metrics_router
+from aloma_py.serve.web.request_log import RequestLog
+from aloma_py.serve.web.transfer import transfer_router
 from aloma_py.store.sqlite import SQLiteStore
 
 
@@ -54,12 +57,13 @@ class Web:
                 bulk_router(house.find, keepers),
                 metrics_router(keepers, self.metrics),
                 calls_router(house.find, keepers),
+                transfer_router(house.find, keepers),
             ],
         )
         async with anyio.create_task_group() as group:
             group.start_soon(door.keep_counts)
             try:
-                yield Front(door, RequestCounter(app, self.metrics))
+                yield RequestLog(Front(door, Hooks(self._store, RequestCounter(app, self.metrics))))
             finally:
                 self.events.close()
                 group.cancel_scope.cancel()

@@ -51,7 +51,9 @@ def folder(place: Path, text: str = ALOMAS) -> Path:
         "steps/notes.txt": "",
         "more/extra.mts": "export const condition = {a: 3};",
         "libraries/tools.js": "module.exports = {};",
-        "connector.json": '{"connectorName": "slack.com", "config": {}}',
+        "connector.json": '{"connectorName": "slack.com", "config": {"apiToken": "${PASSWORD}"}}',
+        "steps.py": "",
+        "pkg/one.py": "",
         "tasks/second.yaml": "order: {id: 2}",
     }.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,12 +80,12 @@ def test_a_file_of_alomas_is_read_as_it_is(tmp_path: Path) -> None:
         ("variable", "PLAIN"): {"value": "open"},
         ("secret", "PIN"): {"value": "1234"},
         ("webhook", "shop"): {"description": "orders come here"},
-        ("connector", "mail"): {
-            "connectorName": "E-Mail (SMTP)",
-            "namespace": "eMailSmtp",
+        ("connector", "eMailSmtp"): {
+            "kind": "E-Mail (SMTP)",
+            "name": "mail",
             "config": {"smtpHost": "mail.example", "smtpPassword": "s3cret"},
         },
-        ("connector", "slack.com"): {"connectorName": "slack.com", "config": {}},
+        ("connector", "slackCom"): {"kind": "slack.com", "name": "slack.com", "config": {"apiToken": "s3cret"}},
         ("task", "first"): {"data": {"order": {"id": 1}}},
         ("task", "second"): {"data": {"order": {"id": 2}}},
     }
@@ -103,12 +105,12 @@ def test_schedules_and_modules_stand_beside(tmp_path: Path) -> None:
     text = """\
 workspaces:
   - name: w
-    modules: [steps.py, pkg/]
+    modules: [steps.py, pkg/, orders.steps]
     schedules:
       - {name: nightly, cron: "0 3 * * *", zone: Europe/Berlin, data: {run: true}}
 """
     [found] = read_deployment(folder(tmp_path, text), {}).workspaces
-    assert found.modules == (str(tmp_path / "steps.py"), str(tmp_path / "pkg"))
+    assert found.modules == (str(tmp_path / "steps.py"), str(tmp_path / "pkg"), "orders.steps")
     facts = {"cron": "0 3 * * *", "zone": "Europe/Berlin", "data": {"run": True}}
     assert found.things == (ThingWanted("schedule", "nightly", facts, 5),)
 
@@ -139,6 +141,12 @@ workspaces:
         ("    tasks:\n      - {name: a, data: 5}", 4, "a mapping was expected: the task's data"),
         ("    tasks:\n      - {name: a, file: nowhere.json}", 4, "there is no file"),
         ("    connectors:\n      - {name: a}", 4, "the key 'connectorName' is missing"),
+        ("    connectors:\n      - {connectorName: a, config: 5}", 4, "a mapping was expected: the connector's config"),
+        ("    connectors:\n      - {connectorName: '!!'}", 4, "give one as namespace"),
+        ("    connectors:\n      - {connectorName: a, kind: b}", 4, "there is no key 'kind' here"),
+        ("    modules: [nowhere/]", 3, "there is no file or folder"),
+        ("    modules: [nowhere.py]", 3, "there is no file or folder"),
+        ("    modules:\n      - a.b\n      - a.b", 5, "there is a module 'a.b' already, at line 4"),
         ("    tags: 5", 3, "a list was expected"),
     ],
 )

@@ -111,3 +111,19 @@ async def test_no_new_key_is_made_where_the_old_one_is_missed(tmp_path: Path) ->
     key.write_text(kept)
     async with SQLiteStore(tmp_path / "tasks.db") as store:
         assert store.cipher.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/store/purge", {"keep_tasks_days": True}),  # it is no 1: everything older than a day would go
+        ("/api/v1/store/purge", {"keep_tasks_days": "1"}),
+        (f"{HERE}/tasks", {"data": {}, "tags": "abc"}),
+        (f"{HERE}/tasks", {"data": {}, "name": 5}),
+        (f"{HERE}/schedules", {"name": "x", "every": "1h", "enabled": "no"}),
+    ],
+)
+async def test_a_value_of_another_type_is_not_taken_for_one(tmp_path: Path, path: str, body: dict[str, object]) -> None:
+    async with opened(tmp_path) as http:
+        answer = await http.post(path, json=body)
+        assert answer.status_code == 422 and answer.json()["errors"], answer.text

@@ -19,12 +19,14 @@ from pydantic import TypeAdapter
 
 from aloma_py.operations import ALL, Caller, Role
 from aloma_py.operations.passwords import new_token
+from aloma_py.serve.house import idle_operations
 from aloma_py.serve.web.access import COOKIE, Keepers, access_router
 from aloma_py.serve.web.app import PREFIX, make_app
 from aloma_py.serve.web.calls import calls_router
 from aloma_py.serve.web.events import Events, events_router
 from aloma_py.serve.web.intake import bulk_router
 from aloma_py.serve.web.metrics import metrics_router
+from aloma_py.settings import Settings
 from aloma_py.store import SQLiteStore
 from aloma_py.store.ledger import Ledger
 from aloma_py.store.people import ACCOUNT, People
@@ -58,6 +60,9 @@ IN_WORKSPACE: Final = {
 ON_ACCOUNT: Final = {"GET /api/v1/metrics": Role.VIEWER}
 """The same of the account."""
 
+ANYBODY: Final = {"list_workspaces"}
+"""Operations for whoever is known: they tell only of what the caller has a role in."""
+
 LOOKING: Final = {"check_step", "preview_schedule"}
 """Operations that are asked with a body, and change nothing."""
 
@@ -83,7 +88,7 @@ class Route:
     @property
     def url(self) -> str:
         """With something in every place; the workspace is :data:`HERE`."""
-        return re.sub(r"{[^}]*}", "x", self.path.replace("{workspace}", HERE))
+        return re.sub(r"{[^}]*}", "x", self.path.replace("{workspace}", HERE).replace("{no}", "1"))
 
 
 class Recorder:
@@ -123,9 +128,7 @@ def routes() -> list[Route]:
             text = f"{verb} {one.path}"
             name = str(one.name)
             if name in ALL and text == full_route(name):
-                facts = ALL[name]
-                place = ACCOUNT if facts.account else HERE
-                found.append(Route(verb, str(one.path), place, facts.least, *sample(cast(Any, one).endpoint)))
+                found.append(Route(verb, str(one.path), *needed_for(name), *sample(cast(Any, one).endpoint)))
             elif text in IN_WORKSPACE or text in ON_ACCOUNT:
                 least = {**IN_WORKSPACE, **ON_ACCOUNT}[text]
                 found.append(Route(verb, str(one.path), ACCOUNT if text in ON_ACCOUNT else HERE, least, {}, {}))
@@ -133,6 +136,14 @@ def routes() -> list[Route]:
                 assert text in OPEN | KNOWN, f"{text} is in no table: say who may ask for it"
                 found.append(Route(verb, str(one.path), None, None, {}, BODIES.get(text, {})))
     return found
+
+
+def needed_for(name: str) -> tuple[str | None, Role | None]:
+    """Where an operation needs which role."""
+    facts = ALL[name]
+    if name in ANYBODY:
+        return None, None
+    return (ACCOUNT if facts.account else HERE), facts.least
 
 
 def full_route(name: str) -> str:
@@ -282,8 +293,8 @@ async def test_an_open_route_asks_nobody_who_they_are(everybody: dict[str, Who])
 async def test_an_operation_by_name_needs_the_same_role_as_its_route(everybody: dict[str, Who]) -> None:
     async with client() as http:
         for operation, facts in ALL.items():
-            place = ACCOUNT if facts.account else HERE
-            route = Route("POST", f"{PREFIX}/workspaces/{{workspace}}/call/{operation}", place, facts.least, {}, {})
+            path = f"{PREFIX}/workspaces/{{workspace}}/call/{operation}"
+            route = Route("POST", path, *needed_for(operation), {}, {})
             for name, who in everybody.items():
                 if "everywhere" in name and "admin" not in name:
                     continue  # as those here
@@ -298,6 +309,26 @@ async def test_an_operation_by_name_needs_the_same_role_as_its_route(everybody: 
 
 def test_every_operation_with_a_route_has_it() -> None:
     assert {full_route(name) for name, facts in ALL.items() if facts.route} <= {str(route) for route in ROUTES}
+
+
+def test_only_those_named_here_are_for_anybody() -> None:
+    assert {name for name, facts in ALL.items() if facts.anybody} == ANYBODY
+
+
+async def test_everybody_is_told_of_their_own_workspaces_only(everybody: dict[str, Who]) -> None:
+    async with SQLiteStore(":memory:") as store:
+        operations = idle_operations(store, Settings())
+        for name in (HERE, THERE):
+            await operations.call("add_workspace", {"name": name})
+        app = make_app(lambda workspace: operations, KEEPERS)
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aloma.test") as http:
+            for name, who in everybody.items():
+                if who.roles is None:
+                    continue
+                found = await http.get(f"{PREFIX}/workspaces", headers=who.headers)
+                expected = [THERE, "default", HERE] if ACCOUNT in who.roles else sorted(who.roles)
+                assert [one["name"] for one in found.json()] == sorted(expected), name
 
 
 def test_every_line_of_the_tables_is_a_route() -> None:

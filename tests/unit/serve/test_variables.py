@@ -25,6 +25,7 @@ from aloma_py.serve.web.app import PREFIX, make_app
 from aloma_py.serve.web.guard import Identity
 from aloma_py.settings import Settings
 from aloma_py.store import SQLiteStore, rotation
+from aloma_py.store.places import SEALED
 from aloma_py.store.rotation import check_key, rotate
 from aloma_py.store.stash import KEY_VARIABLE, OLD_KEY_VARIABLE, StashCipher, key_file, new_key_file, old_keys_file
 from aloma_py.store.variables import Variables
@@ -426,3 +427,15 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     said += call("env", "delete", "REGION") + call("secret", "delete", "TOKEN")
     assert json.loads(call("secret", "list", "--json")) == []
     assert SECRET not in said
+
+
+async def test_every_table_with_encrypted_values_is_known(tmp_path: Path) -> None:
+    """A table that was forgotten would keep the old key's values, and a key file that is lost be made anew."""
+    async with SQLiteStore(tmp_path / "tasks.db") as store:
+        with store.reading() as reader:
+            sql = (
+                "SELECT m.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c "
+                "WHERE m.type = 'table' AND c.name = 'sealed'"
+            )
+            found = {name for (name,) in reader.execute(sql)}
+    assert found == {one.table for one in SEALED}
