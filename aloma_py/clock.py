@@ -84,3 +84,16 @@ class VirtualClock:
         self._now = max(self._now, at)
         while self._waiting and self._waiting[0][0] <= self._now:
             heapq.heappop(self._waiting)[2].set()
+
+
+async def wait_for(event: anyio.Event, clock: Clock, at: Millis) -> None:
+    """Until the event, or until the moment ``at``, whichever comes first."""
+    async with anyio.create_task_group() as group:
+
+        async def until() -> None:
+            await clock.sleep_until(at)
+            group.cancel_scope.cancel()
+
+        group.start_soon(until)
+        await event.wait()
+        group.cancel_scope.cancel()

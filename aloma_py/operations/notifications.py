@@ -30,7 +30,8 @@ from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
 from aloma_py.run.handles import iso
-from aloma_py.store.notifications import Audience, Message, Notifications, notification_news
+from aloma_py.store.news import notification_news
+from aloma_py.store.notifications import Audience, Message, Notifications
 from aloma_py.store.workspaces import WorkspaceRecords
 
 STATES: Final = ("waiting", "delivered", "failed")

@@ -33,7 +33,8 @@ from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
 from aloma_py.run.handles import iso
-from aloma_py.store.schedules import Firing, ScheduleStore, Stored, schedule_news
+from aloma_py.store.news import schedule_news
+from aloma_py.store.schedules import Firing, ScheduleStore, Stored
 
 logger = logging.getLogger("aloma_py.schedules")
 

@@ -31,7 +31,7 @@ from aloma_py.store import connections
 from aloma_py.store.claims import claimed
 from aloma_py.store.importing import Importer, Made, refuse_taken
 from aloma_py.store.ledger import Ledger
-from aloma_py.store.schedules import schedule_news
+from aloma_py.store.news import schedule_news
 from aloma_py.store.taking_in import Ids, check_tasks
 from aloma_py.store.transfer import Exporter, Wanted
 from aloma_py.store.workspaces import is_closed

@@ -32,8 +32,8 @@ from aloma_py.operations.store import DAY, LONGEST_DAYS
 from aloma_py.run.handles import iso
 from aloma_py.settings import Settings
 from aloma_py.store import overview
+from aloma_py.store.news import schedule_news
 from aloma_py.store.notifications import Notifications
-from aloma_py.store.schedules import schedule_news
 from aloma_py.store.usage import UsageRow, read_usage
 from aloma_py.store.workspaces import DEFAULT, Facts, WorkspaceRecords, is_closed
 

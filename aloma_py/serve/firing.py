@@ -12,13 +12,14 @@ from typing import Final
 
 import anyio
 
-from aloma_py.clock import Clock, SystemClock
+from aloma_py.clock import Clock, SystemClock, wait_for
 from aloma_py.errors import AlomaError
 from aloma_py.models import Millis
 from aloma_py.operations import Operations
 from aloma_py.operations.schedules import fire, fire_waiting
 from aloma_py.operations.sites import Site
-from aloma_py.store.schedules import Stored, due, holding_back, listen, soonest
+from aloma_py.store.news import schedule_news
+from aloma_py.store.schedules import Stored, due, holding_back, soonest
 from aloma_py.store.sqlite import SQLiteStore
 
 logger = logging.getLogger("aloma_py.serve")
@@ -55,7 +56,7 @@ class Firing:
         """Fire what comes, for ever."""
         while True:
             self._changed = anyio.Event()
-            await self._wait(await self.once())
+            await wait_for(self._changed, self.clock, await self.once())
 
     async def once(self) -> Millis:
         """Fire what is due now; gives when to look again."""
@@ -92,16 +93,3 @@ class Firing:
             text = "schedule %r of workspace %r could not be fired, it is tried again: %s"
             logger.log(level, text, stored.name, stored.workspace, error, exc_info=unknown)
         self._later[stored.id] = self.clock.now() + RETRY
-
-    async def _wait(self, at: Millis) -> None:
-        """Until the moment ``at``, or until something was changed."""
-        changed = self._changed
-        async with anyio.create_task_group() as group:
-
-            async def until() -> None:
-                await self.clock.sleep_until(at)
-                group.cancel_scope.cancel()
-
-            group.start_soon(until)
-            await changed.wait()
-            group.cancel_scope.cancel()

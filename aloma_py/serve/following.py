@@ -12,12 +12,13 @@ from typing import Final
 import anyio
 import anyio.abc
 
-from aloma_py.clock import Clock, SystemClock
+from aloma_py.clock import Clock, SystemClock, wait_for
 from aloma_py.errors import AlomaError
 from aloma_py.models import Millis
 from aloma_py.operations import Operations
 from aloma_py.operations.sources import look
-from aloma_py.store.sources import Source, due, listen, soonest
+from aloma_py.store.news import source_news
+from aloma_py.store.sources import Source, due, soonest
 from aloma_py.store.sqlite import SQLiteStore
 
 logger = logging.getLogger("aloma_py.serve")
@@ -54,7 +55,7 @@ class Following:
         async with anyio.create_task_group() as group:
             while True:
                 self._changed = anyio.Event()
-                await self._wait(self._begin(group))
+                await wait_for(self._changed, self.clock, self._begin(group))
 
     async def once(self) -> Millis:
         """Look at what is due now, to the end; gives when to look again."""
@@ -94,16 +95,3 @@ class Following:
         finally:
             self._busy.discard(source.workspace)
             self.look()
-
-    async def _wait(self, at: Millis) -> None:
-        """Until the moment ``at``, or until something was changed."""
-        changed = self._changed
-        async with anyio.create_task_group() as group:
-
-            async def until() -> None:
-                await self.clock.sleep_until(at)
-                group.cancel_scope.cancel()
-
-            group.start_soon(until)
-            await changed.wait()
-            group.cancel_scope.cancel()

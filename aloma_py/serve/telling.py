@@ -16,7 +16,7 @@ import anyio.abc
 import anyio.to_thread
 import httpx2
 
-from aloma_py.clock import Clock, SystemClock
+from aloma_py.clock import Clock, SystemClock, wait_for
 from aloma_py.errors import AlomaError, StoreError
 from aloma_py.models import Json, Millis
 from aloma_py.notify.delivery import Post
@@ -27,8 +27,8 @@ from aloma_py.notify.targets import SHORTEST, is_valid, kind_of, place_shown
 from aloma_py.operations.notifications import naming, new_message_id
 from aloma_py.run.redaction import NOTHING, Redactor
 from aloma_py.settings import Settings
-from aloma_py.store.notifications import Audience, Failed, Message, Notifications, notification_news
-from aloma_py.store.schedules import listen
+from aloma_py.store.news import notification_news, schedule_news
+from aloma_py.store.notifications import Audience, Failed, Message, Notifications
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.variables import Variables
 from aloma_py.store.workspaces import WorkspaceRecords
@@ -81,7 +81,7 @@ class Telling:
             group.start_soon(self._keep_cutting)
             while True:
                 self._deliver_now = anyio.Event()
-                await self._wait(await self.start_due(group), self._deliver_now)
+                await wait_for(self._deliver_now, self.clock, await self.start_due(group))
 
     async def once(self) -> Millis:
         """Make the digests that are due, and deliver what is due now; gives when to look again."""
@@ -93,19 +93,7 @@ class Telling:
     async def _keep_cutting(self) -> None:
         while True:
             self._look = anyio.Event()
-            await self._wait(await self.cut(), self._look)
-
-    async def _wait(self, at: Millis, event: anyio.Event) -> None:
-        """Until the moment ``at``, or until the event."""
-        async with anyio.create_task_group() as group:
-
-            async def until() -> None:
-                await self.clock.sleep_until(at)
-                group.cancel_scope.cancel()
-
-            group.start_soon(until)
-            await event.wait()
-            group.cancel_scope.cancel()
+            await wait_for(self._look, self.clock, await self.cut())
 
     # ── digests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
