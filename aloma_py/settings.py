@@ -8,6 +8,9 @@ from typing import Final
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from aloma_py.durations import parse_duration
+from aloma_py.models import Limits
+
 DEFAULT_WORKSPACE: Final = "default"
 """The workspace that is always there."""
 
@@ -42,3 +45,16 @@ class Settings(BaseSettings):
     max_script_memory: int = Field(256, ge=16, description="megabytes that the JavaScript of a workspace may take")
     script_workers: int = Field(0, ge=0, description="processes that run JavaScript; 0: one for each core")
     parallel: bool = Field(True, description="whether independent steps of one task share a wave")
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that the settings give a workspace's tasks."""
+    return Limits(
+        max_runs=settings.max_runs,
+        max_redo=settings.max_redo,
+        max_data_bytes=settings.max_data_bytes,
+        step_timeout=parse_duration(settings.step_timeout, "step_timeout"),
+        parallel=settings.parallel,
+        max_hold=settings.max_hold,
+        max_script_memory=settings.max_script_memory,
+    )

@@ -14,7 +14,7 @@ from aloma_py.cli.asking import make_sure, yes_option
 from aloma_py.cli.options import CommandGroup, Common, pass_common, read_pairs
 from aloma_py.durations import parse_duration
 from aloma_py.errors import InputError
-from aloma_py.operations.access import read_email
+from aloma_py.operations.identity import read_email
 from aloma_py.operations.roles import read_role
 from aloma_py.run.handles import iso
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import anyio
 import anyio.abc
@@ -14,12 +14,15 @@ from aloma_py import jsontext
 from aloma_py.errors import InputError, StoreError
 from aloma_py.groups import unwrapped
 from aloma_py.models import Json
-from aloma_py.operations import READING, Operations
 from aloma_py.operations.progress import nobody, progress
 from aloma_py.serve import wire
-from aloma_py.serve.house import idle_operations
 from aloma_py.settings import Settings
-from aloma_py.store.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from aloma_py.operations import Operations
+
+# What carries operations out takes half a second to import, and most commands ask a server: it is imported where it is
+# needed.
 
 T = TypeVar("T")
 
@@ -107,14 +110,22 @@ async def connect(
         async with connect_http(settings.url, settings.key or None, settings.workspace) as remote:
             yield remote
         return
-    reading = operation in READING and not writing
-    stream = None if sources and reading else await find_server(settings)
+    stream = None if sources and _is_reading(operation, writing) else await find_server(settings)
     if stream is not None:
         async with stream:
             yield RemoteClient(stream, settings.workspace)
         return
-    async with SQLiteStore(settings.store, read_only=reading) as store:
+    from aloma_py.serve.house import idle_operations
+    from aloma_py.store.sqlite import SQLiteStore
+
+    async with SQLiteStore(settings.store, read_only=_is_reading(operation, writing)) as store:
         yield LocalClient(idle_operations(store, settings, sources))
+
+
+def _is_reading(operation: str, writing: bool) -> bool:
+    from aloma_py.operations import READING
+
+    return operation in READING and not writing
 
 
 async def find_server(settings: Settings) -> anyio.abc.SocketStream | None:
@@ -150,6 +161,9 @@ def ask(
 
 def ask_in_memory(settings: Settings, name: str, /, *, sources: Sequence[str], **arguments: Json) -> Any:
     """The answer of an operation that needs steps and no stored tasks."""
+
+    from aloma_py.serve.house import idle_operations
+    from aloma_py.store.sqlite import SQLiteStore
 
     async def work() -> Any:
         async with SQLiteStore(":memory:") as store:

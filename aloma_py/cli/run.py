@@ -15,8 +15,8 @@ from aloma_py.cli.timeline import Timeline, rest_line
 from aloma_py.clock import SystemClock, VirtualClock
 from aloma_py.connect.connector import Registry
 from aloma_py.models import Entry, Task, TaskState
-from aloma_py.operations import limits_of
 from aloma_py.outcome import Outcome, entry_to_json, outcome_to_json, task_to_json
+from aloma_py.settings import limits_of
 from aloma_py.workspace import Workspace
 
 FAILED_STATES = frozenset({TaskState.ERROR, TaskState.ATTENTION})

@@ -12,7 +12,7 @@ from aloma_py.cli import client, output
 from aloma_py.cli.asking import make_sure, yes_option
 from aloma_py.cli.options import CommandGroup, Common, pass_common, read_data, switches
 from aloma_py.errors import InputError
-from aloma_py.operations import limits_of
+from aloma_py.settings import limits_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 

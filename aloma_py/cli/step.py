@@ -11,7 +11,7 @@ from aloma_py.cli import client, output
 from aloma_py.cli.options import CommandGroup, Common, data_options, pass_common, read_data
 from aloma_py.cli.steptexts import stored
 from aloma_py.errors import AlomaError, InputError
-from aloma_py.operations import limits_of
+from aloma_py.settings import limits_of
 
 RUNS_PERIOD: Final = "7d"
 """How far `step list --sort runs` looks back."""

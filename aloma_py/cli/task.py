@@ -16,7 +16,7 @@ from aloma_py.cli.options import CommandGroup, Common, data_options, pass_common
 from aloma_py.cli.tasklist import list_tasks, now
 from aloma_py.cli.timeline import Timeline, check_chosen, chosen, rest_line
 from aloma_py.errors import InputError
-from aloma_py.operations import limits_of
+from aloma_py.settings import limits_of
 
 
 @click.group(cls=CommandGroup, no_args_is_help=True)

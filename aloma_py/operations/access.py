@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +16,7 @@ from aloma_py.operations.answers.access import (
     PersonShown,
     RemovedPerson,
 )
+from aloma_py.operations.identity import read_email, read_name
 from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.passwords import new_token
 from aloma_py.operations.registry import caller, operation
@@ -34,8 +34,6 @@ NO_ROLE: Final = "none"
 """Given instead of a role, it takes the role away."""
 
 KEY_PREFIX: Final = "alk"
-
-_EMAIL: Final = re.compile(r"[^\s@:<>\"'(),;\\]+@[^\s@:<>\"'(),;\\]+")
 
 
 class AccessOperations:
@@ -219,22 +217,6 @@ def line_to_json(line: Line) -> LedgerLine:
         "action": line.action,
         "details": line.details,
     }
-
-
-def read_email(text: str) -> str:
-    """The address in lower case, or :class:`~aloma_py.errors.InputError`."""
-    plain = text.strip().lower()
-    if len(plain) > 254 or not plain.isprintable() or not _EMAIL.fullmatch(plain):
-        raise InputError(f"{text[:300]!r} is no email address: NAME@HOST was expected")
-    return plain
-
-
-def read_name(text: str) -> str:
-    """A person's or key's name: one line of up to 100 characters."""
-    plain = text.strip()
-    if not plain or len(plain) > 100 or not plain.isprintable():
-        raise InputError(f"{text[:300]!r} is no name: one line of 1 to 100 characters was expected")
-    return plain
 
 
 def read_time(text: str, what: str) -> Millis:

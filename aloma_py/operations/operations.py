@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import anyio
 
-from aloma_py.durations import parse_duration
 from aloma_py.engine import Engine
 from aloma_py.errors import InputError, NotFoundError, StoreError
-from aloma_py.models import Json, Limits
+from aloma_py.models import Json
 from aloma_py.operations.access import AccessOperations
 from aloma_py.operations.arguments import check_arguments
 from aloma_py.operations.connectors import ConnectorOperations
@@ -137,16 +136,3 @@ class Operations:
     def follow(self, id: str, after: int = 0) -> AsyncGenerator[Json, None]:
         """See :meth:`~aloma_py.operations.tasks.TaskOperations.follow`."""
         return self._tasks.follow(id, after)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The limits that the settings give a workspace's tasks."""
-    return Limits(
-        max_runs=settings.max_runs,
-        max_redo=settings.max_redo,
-        max_data_bytes=settings.max_data_bytes,
-        step_timeout=parse_duration(settings.step_timeout, "step_timeout"),
-        parallel=settings.parallel,
-        max_hold=settings.max_hold,
-        max_script_memory=settings.max_script_memory,
-    )

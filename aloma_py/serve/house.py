@@ -18,11 +18,11 @@ from aloma_py.custody import Watcher
 from aloma_py.engine import Engine
 from aloma_py.errors import InputError, LoadError, StoreError
 from aloma_py.javascript.pool import Pool
-from aloma_py.operations import Operations, Site, limits_of, load_again
+from aloma_py.operations import Operations, Site, load_again
 from aloma_py.operations.connectorfacts import configured_of, hide
 from aloma_py.operations.workspaces import settings_for
 from aloma_py.scheduler import Scheduler
-from aloma_py.settings import Settings
+from aloma_py.settings import Settings, limits_of
 from aloma_py.steps import StepSet
 from aloma_py.store.scripts import ScriptShelf
 from aloma_py.store.sqlite import SQLiteStore

@@ -21,8 +21,8 @@ from aloma_py.clock import SystemClock
 from aloma_py.errors import NotFoundError, StateError, StoreError
 from aloma_py.models import Json, Millis
 from aloma_py.operations import Caller, Role
-from aloma_py.operations.access import read_email, read_name
 from aloma_py.operations.answers.access import MeShown
+from aloma_py.operations.identity import read_email, read_name
 from aloma_py.operations.passwords import Hasher, check_password, hash_token, new_token
 from aloma_py.operations.roles import read_role
 from aloma_py.serve.web.attempts import Attempts

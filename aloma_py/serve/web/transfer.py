@@ -49,7 +49,7 @@ _PIECE: Final = 256 * 1024
 class ExportWanted(BaseModel):
     """What is to be in the file."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     tasks: bool = False
     since: str | None = None

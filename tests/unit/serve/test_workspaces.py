@@ -22,11 +22,11 @@ from aloma_py.engine import Engine
 from aloma_py.errors import AlomaError, InputError, NotFoundError, StateError
 from aloma_py.intake import new_task
 from aloma_py.models import Cycle, Entry, Task, TaskState
-from aloma_py.operations import DAY, Operations, Role, Site, limits_of
+from aloma_py.operations import DAY, Operations, Role, Site
 from aloma_py.operations.workspaces import GRACE, LIMITS, settings_for
 from aloma_py.serve.web.app import make_app
 from aloma_py.serve.web.guard import Identity
-from aloma_py.settings import Settings
+from aloma_py.settings import Settings, limits_of
 from aloma_py.steps import load_steps
 from aloma_py.store import records
 from aloma_py.store.overview import overview

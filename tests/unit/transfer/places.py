@@ -125,7 +125,8 @@ async def fill(place: Place, name: str = "orders") -> dict[str, str]:
     cipher = place.store.cipher
     await place.write(
         "INSERT INTO source (workspace, options, sealed, hook, updated_at, updated_by) VALUES (?, ?, ?, ?, ?, ?)",
-        name, '{"url":"https://x/y"}', cipher.seal(places.source_place(name), SECRET + "3"), f"src_{name:_<20}", NOW, "local",
+        name, '{"url":"https://x/y"}', cipher.seal(places.source_place(name), SECRET + "3"), f"src_{name:_<20}", NOW,
+        "local",
     )  # fmt: skip
     await place.write(
         "INSERT INTO connector VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
