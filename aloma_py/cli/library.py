@@ -72,3 +72,5 @@ def delete(common: Common, name: str) -> None:
     """Delete a stored library. Its versions are kept."""
     found = client.ask(common.settings, "delete_library", name=name)
     output.tell(common.as_json, found, output.clean(f"deleted the library {name}"))
+    if not common.as_json:
+        output.warn_named(found)

@@ -123,6 +123,14 @@ def tell(as_json: bool, answer: Json, text: str) -> None:
         click.echo(text)
 
 
+def warn_named(answer: dict[str, Any]) -> None:
+    """Say on stderr who still names what was deleted."""
+    named = answer.get("named_in") or []
+    if named:
+        more = f", and {len(named) - 5} more" if len(named) > 5 else ""
+        click.echo(clean(f"it is still named by {', '.join(named[:5])}{more}"), err=True)
+
+
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
     """Two columns: what, and how it is. Rows without a value are left out."""
     made = Table(box=None, pad_edge=False, show_header=False)

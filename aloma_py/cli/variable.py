@@ -155,6 +155,7 @@ def _done(common: Common, answer: dict[str, Any], said: str) -> None:
         output.emit_json(answer)
         return
     click.echo(output.clean(said))
+    output.warn_named(answer)
     if "problem" in answer:
         click.echo(output.clean(answer["problem"]), err=True)
 

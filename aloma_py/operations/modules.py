@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +28,9 @@ MOST: Final = 1_000
 
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
+_NOBODYS: Final = sys.stdlib_module_names | {"aloma_py"}
+"""Packages without steps. To import some of their modules starts programs, in the server's own process."""
+
 
 class ModuleOperations:
     """What can be asked of the places that a workspace's steps are loaded from, beside the store."""
@@ -40,6 +45,7 @@ class ModuleOperations:
 
         Each is the name of a module that the server can import (``orders.steps``), or the path of a file or folder on
         the server's disk; new paths only whoever is on its machine may give. ``dry_run`` only tries.
+        Python's own modules, and those of aloma_py, have no steps.
         """
         facts = self._records.get(self.site.workspace)
         before: list[str] = [*(facts.get("sources") or ())]
@@ -49,6 +55,8 @@ class ModuleOperations:
         twice = next((one for n, one in enumerate(wanted) if one in wanted[:n]), None)
         if twice is not None:
             raise InputError(f"the module {twice!r} is there twice")
+        if caller.get() is not LOCAL:
+            await anyio.to_thread.run_sync(_refuse_missing, [one for one in wanted if one not in before])
         steps = await self._try(wanted)
         answer: ModulesAnswer = {"modules": wanted, "steps": steps, "active": False}
         if dry_run:
@@ -82,11 +90,14 @@ class ModuleOperations:
         """A module as it is kept. Raises :class:`~aloma_py.errors.InputError`."""
         if module in before:
             return module  # somebody was allowed to give it
-        if _DOTTED.fullmatch(module):
+        there = caller.get() is not LOCAL
+        if _DOTTED.fullmatch(module) and not (there and Path(module).exists()):
+            if there and (module.partition(".")[0] in _NOBODYS or "__" in module):
+                raise InputError(f"the module {module!r} is none of steps: it comes with Python or with aloma_py")
             return module
         if not module.strip():
             raise InputError("a module's name is empty")
-        if caller.get() is not LOCAL:
+        if there:
             raise InputError(
                 f"the module {module!r} is no dotted name (orders.steps); files on the server's disk can be named on "
                 "its own machine only"
@@ -97,6 +108,19 @@ class ModuleOperations:
         if not place.exists():
             raise InputError(f"there is no file or folder {module!r}")
         return str(place.resolve())
+
+
+def _refuse_missing(modules: Iterable[str]) -> None:
+    """Refuse modules that cannot be found, without a word of what is on the server's disk instead."""
+    for module in modules:
+        try:
+            missing = importlib.util.find_spec(module) is None
+        except ModuleNotFoundError:
+            missing = True
+        except Exception:  # of the package that it is in, which importing it tells better
+            missing = False
+        if missing:
+            raise InputError(f"the server can import no module {module!r}")
 
 
 def _count(facts: Mapping[str, Any], workspace: str, texts: Sequence[ScriptText]) -> int:

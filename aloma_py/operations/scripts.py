@@ -13,6 +13,7 @@ import anyio.to_thread
 from aloma_py.errors import AlomaError, InputError, LoadError, NotFoundError, StateError, StoreError
 from aloma_py.models import Json
 from aloma_py.operations.answers.scripts import (
+    DeletedLibrary,
     DeletedName,
     FileLibrary,
     ScriptVersionDetails,
@@ -21,6 +22,7 @@ from aloma_py.operations.answers.scripts import (
     StoredScript,
     SyncAnswer,
 )
+from aloma_py.operations.mentions import named_in
 from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
@@ -165,11 +167,11 @@ class ScriptOperations:
         return await self._changed(Put("library", name, text, suffix, None, description, None, version))
 
     @operation(Role.DEVELOPER, "DELETE /libraries/{name}", on_tasks=True)
-    async def delete_library(self, name: str, version: str | None = None) -> DeletedName:
+    async def delete_library(self, name: str, version: str | None = None) -> DeletedLibrary:
         """Delete a stored library; its versions are kept."""
         await self._stored_library(name)
         await self._change([Remove("library", name, version)])
-        return {"name": name, "deleted": True}
+        return {"name": name, "deleted": True, "named_in": await named_in(self.site, name)}
 
     @operation(Role.VIEWER, "GET /libraries/{name}/versions")
     async def library_versions(

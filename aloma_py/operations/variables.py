@@ -5,6 +5,7 @@ from __future__ import annotations
 from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Json
 from aloma_py.operations.answers.intake import Active, ChangedVariable, DeletedVariable, RotateAnswer, VariableShown
+from aloma_py.operations.mentions import named_in
 from aloma_py.operations.progress import telling
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
@@ -44,7 +45,8 @@ class VariableOperations:
     async def delete_variable(self, name: str) -> DeletedVariable:
         """Delete a variable."""
         await self.variables.delete(name, secret=False)
-        return {"name": name, "deleted": True, **await self._bring_in()}
+        named = await named_in(self.site, name)
+        return {"name": name, "deleted": True, "named_in": named, **await self._bring_in()}
 
     @operation(Role.VIEWER, "GET /secrets")
     async def list_secrets(self) -> list[VariableShown]:
@@ -64,7 +66,8 @@ class VariableOperations:
     async def delete_secret(self, name: str) -> DeletedVariable:
         """Delete a secret."""
         await self.variables.delete(name, secret=True)
-        return {"name": name, "deleted": True, **await self._bring_in()}
+        named = await named_in(self.site, name)
+        return {"name": name, "deleted": True, "named_in": named, **await self._bring_in()}
 
     @operation(Role.ADMIN, "POST /key/rotate", hidden=("new_key",), account=True)
     async def rotate_key(self, new_key: str | None = None) -> RotateAnswer:

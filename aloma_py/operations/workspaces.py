@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 import anyio.lowlevel
 from pydantic import Field, TypeAdapter, ValidationError
 
-from aloma_py.connect.references import references_in
 from aloma_py.durations import parse_duration
 from aloma_py.errors import InputError, NotFoundError, StateError
 from aloma_py.models import Json, Millis, Task, TaskFilter, TaskState
@@ -25,6 +24,7 @@ from aloma_py.operations.answers.workspaces import (
     WorkspaceShown,
 )
 from aloma_py.operations.connectorfacts import configured_of, problems
+from aloma_py.operations.mentions import texts_of, word
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
@@ -270,19 +270,14 @@ class WorkspaceOperations:
 
     def _unmentioned(self, found: dict[str, Any]) -> Unmentioned:
         """Names that stand in no step's or library's text; of connectors, those that were not called either."""
-        steps = {step.name: step.source for step in self.site.engine.table.all}
         configured = configured_of(self.site.store, self.site.workspace)
-        texts = {
-            **{("step", name): text for name, text in steps.items()},
-            **{("connector", one.namespace): " ".join(references_in(one.config)) for one in configured},
-            **found["texts"],
-        }
+        texts = {**texts_of(self.site), **found["texts"]}
 
         def unused(names: Iterable[str]) -> list[str]:
-            words = {name: re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])") for name in names}
+            words = {name: word(name) for name in names}
             return [
-                name for name, word in words.items()
-                if not any(word.search(text) for key, text in texts.items() if key != ("library", name))
+                name for name, found in words.items()
+                if not any(found.search(text) for key, text in texts.items() if key != ("library", name))
             ]  # fmt: skip
 
         registry = self.site.engine.runner.services.broker.connectors

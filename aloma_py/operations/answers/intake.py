@@ -138,10 +138,14 @@ class ChangedVariable(VariableShown, Active):
 
 
 class DeletedVariable(Active):
-    """What was deleted; ``active``: whether the steps know it from now on, else ``problem`` may say why."""
+    """What was deleted; ``active``: whether the steps know it from now on, else ``problem`` may say why.
+
+    ``named_in``: the steps and connectors that name it still.
+    """
 
     name: str
     deleted: bool
+    named_in: list[str]
 
 
 class RotateAnswer(TypedDict):

@@ -103,6 +103,12 @@ class DeletedName(TypedDict):
     deleted: bool
 
 
+class DeletedLibrary(DeletedName):
+    """What was deleted; ``named_in``: the steps that name it still."""
+
+    named_in: list[str]
+
+
 class SyncAnswer(TypedDict):
     """What became of stored scripts, by name; ``applied`` is false where nothing was to be changed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -24,6 +25,9 @@ LONGEST_HEAD: Final = 64 * 1024
 """How many bytes a request may have before its body."""
 
 LONGEST_ADDRESS: Final = 16 * 1024
+
+HEAD_SECONDS: Final = 20
+"""Seconds in which what stands before a body must have come: from the connection on, or from the answer before."""
 
 UNREADABLE: Final = "this is no HTTP/1.1 request, or its parts contradict each other"
 
@@ -62,13 +66,30 @@ def address_of(listener: socket.socket) -> str:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Tells what is wrong with what is no HTTP as a problem, too, and bounds what stands before a body."""
+    """Tells what is wrong with what is no HTTP as a problem, too, and bounds what stands before a body.
+
+    Who connects and says nothing, or says it slowly, does not keep a connection.
+    """
 
     _refused: tuple[int, str] | None = None
     _size = 0  # of the headers that were read
     _waiting: int | None = None  # bytes that came while a head is not whole; None: no head is being read
 
+    _deadline: asyncio.TimerHandle | None = None  # by which the next head is to be whole
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
+        self._take(data)
+        self._watch_head()
+
+    def _take(self, data: bytes) -> None:
         before = self._waiting
         super().data_received(data)
         if before is not None and self._waiting is not None:
@@ -76,6 +97,28 @@ class _Protocol(HttpToolsProtocol):
             if self._waiting > LONGEST_HEAD:  # one header without an end is not seen before it is whole
                 self._refuse_head()
                 self.send_400_response("")
+
+    def _watch_head(self) -> None:
+        """Have the clock run as long as nothing is to be answered."""
+        if self._waiting is None and self.cycle is not None and not self.cycle.response_complete:
+            self._forget_deadline()
+        elif self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._end_waiting)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _end_waiting(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self._waiting:
+            self._refused = 408, f"the headers did not come within {HEAD_SECONDS} seconds"
+            self.send_400_response("")
+        else:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         self._size, self._waiting = 0, 0

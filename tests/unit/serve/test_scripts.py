@@ -272,8 +272,17 @@ async def test_libraries_with_their_functions_and_a_new_text_takes_effect() -> N
             await kit.ask("update_library", name="sums", text="nothing();")
         with pytest.raises(InputError, match="a library's name"):
             await kit.ask("add_library", name="../sums", text=first)
-        await kit.ask("delete_library", name="sums")
+        assert (await kit.ask("delete_library", name="sums"))["named_in"] == ["step 'one'"]
         assert await kit.ask("list_libraries") == []
+
+
+async def test_who_names_a_variable_or_secret_is_told_when_it_is_deleted() -> None:
+    async with opened() as kit:
+        await kit.ask("set_secret", name="TOKEN", value="a-long-secret")
+        await kit.ask("set_variable", name="TOKEN_2", value=1)
+        await kit.ask("add_step", name="one", text=writes("task.config('TOKEN_2')"))
+        assert (await kit.ask("delete_secret", name="TOKEN"))["named_in"] == []
+        assert (await kit.ask("delete_variable", name="TOKEN_2"))["named_in"] == ["step 'one'"]
 
 
 async def test_a_sync_is_all_or_none_and_deletes_only_if_asked() -> None:
