@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import anyio.abc
@@ -31,6 +31,9 @@ from aloma_py.store.workspaces import is_closed
 from aloma_py.workspace import Workspace
 
 logger = logging.getLogger("aloma_py.serve")
+
+MOST_IDLE: Final = 1_000
+"""For how many workspaces that are not served what answers for them is kept."""
 
 
 @dataclass(slots=True)
@@ -88,6 +91,8 @@ class House:
         if idle is None:
             idle = idle_operations(self.store, self._settings_of(workspace), reload=lambda: self.reload(workspace))
             idle.site.stopping = self.stopping
+            while len(self._idle) >= MOST_IDLE:  # whoever asks for names that there are not is not to fill the memory
+                del self._idle[next(iter(self._idle))]
             self._idle[workspace] = idle
         return idle
 

@@ -27,7 +27,7 @@ LONGEST_HEAD: Final = 64 * 1024
 LONGEST_ADDRESS: Final = 16 * 1024
 
 HEAD_SECONDS: Final = 20
-"""Seconds in which what stands before a body must have come: from the connection on, or from the answer before."""
+"""Seconds in which what stands before a body must have come, from the connection or from its first byte on."""
 
 UNREADABLE: Final = "this is no HTTP/1.1 request, or its parts contradict each other"
 
@@ -74,7 +74,6 @@ class _Protocol(HttpToolsProtocol):
     _refused: tuple[int, str] | None = None
     _size = 0  # of the headers that were read
     _waiting: int | None = None  # bytes that came while a head is not whole; None: no head is being read
-
     _deadline: asyncio.TimerHandle | None = None  # by which the next head is to be whole
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -114,7 +113,7 @@ class _Protocol(HttpToolsProtocol):
         self._deadline = None
         if self.transport.is_closing():
             return
-        if self._waiting:
+        if self._waiting is not None:
             self._refused = 408, f"the headers did not come within {HEAD_SECONDS} seconds"
             self.send_400_response("")
         else:
