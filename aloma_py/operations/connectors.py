@@ -13,7 +13,7 @@ from aloma_py.connect.configured import make, prepare
 from aloma_py.connect.connector import close
 from aloma_py.connect.kinds import in_order, not_offered
 from aloma_py.connect.naming import check_namespace, namespace_of
-from aloma_py.errors import InputError
+from aloma_py.errors import AlomaError, InputError
 from aloma_py.models import Json
 from aloma_py.operations.answers.connectors import (
     CallShown,
@@ -304,7 +304,7 @@ class ConnectorOperations:
             return False, None
         try:
             await self.site.reload()
-        except InputError as error:
+        except AlomaError as error:
             return False, f"stored, but the workspace goes on as it was: {error}"
         return self.site.advancing, None
 

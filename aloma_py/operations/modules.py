@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import anyio.to_thread
 
-from aloma_py.errors import InputError, LoadError, StateError
+from aloma_py.errors import AlomaError, InputError, LoadError, StateError
 from aloma_py.operations.answers.connectors import ModulesAnswer
 from aloma_py.operations.registry import LOCAL, caller, operation
 from aloma_py.operations.roles import Role
@@ -72,7 +72,7 @@ class ModuleOperations:
             return answer
         try:
             await self.site.reload()
-        except InputError as error:
+        except AlomaError as error:
             return {**answer, "warning": f"stored, but the workspace goes on as it was: {error}"}
         return {**answer, "active": self.site.advancing}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
+
+import anyio.from_thread
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, and how much of how much of it is done. It may be called from any thread."""
@@ -19,9 +22,15 @@ progress: Final[ContextVar[Progress]] = ContextVar("aloma_py_progress", default=
 
 
 def telling(what: str) -> Callable[[int, int], None]:
-    """What long work calls with how much of how much is done."""
+    """What long work calls with how much of how much is done. In a thread, it ends the work that nobody waits for."""
     told = progress.get()
-    return lambda done, total: told(what, done, total)
+
+    def tell(done: int, total: int) -> None:
+        with contextlib.suppress(RuntimeError):  # no thread of anyio's: whoever is cancelled ends by itself
+            anyio.from_thread.check_cancelled()
+        told(what, done, total)
+
+    return tell
 
 
 class Counting:

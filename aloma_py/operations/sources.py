@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from aloma_py.durations import parse_duration
-from aloma_py.errors import AlomaError, InputError, NotFoundError, StoreError
+from aloma_py.errors import AlomaError, InputError, NotFoundError, StaleTask, StoreError
 from aloma_py.models import Json, Millis
 from aloma_py.operations.answers.sources import SourcePlan, SourceShown, SyncedNames, UnfollowedSource
 from aloma_py.operations.registry import LOCAL, Caller, caller, operation
@@ -191,6 +191,8 @@ async def look(site: Site, source: Source) -> None:
             logger.info("workspace %r: its source can be read again", source.workspace)
         if plan is not None and _does_something(plan):
             logger.info("workspace %r is at commit %s of its source", source.workspace, plan["commit"][:12])
+    except StaleTask as error:  # whoever changed it said when it is looked at next
+        logger.info("%s", error)
     except Exception as error:
         known = isinstance(error, AlomaError)
         text = str(error) if known else f"the look failed: {type(error).__name__}"
@@ -208,6 +210,7 @@ async def take(
     """Make the workspace what its source says, and write that down; ``None`` where it is so, and nobody looked closer.
 
     A commit that was taken is read again only where it is asked for, or where stored scripts were changed since.
+    Raises :class:`~aloma_py.errors.StaleTask`, and takes nothing, where the source was changed or removed meanwhile.
     """
     row = SourceRow(site.store, site.workspace)
     same = source.taken is not None and source.seen.get("scripts") == row.scripts()
@@ -217,6 +220,8 @@ async def take(
     if found.project is None:
         await ended(at=_now(site), next_at=_next(site, source))
         return None
+    if not row.is_still(source):  # it says no more what the workspace is to be
+        raise StaleTask(f"the source of workspace {site.workspace!r} was changed while it was looked at; try again")
     plan = await carry_out(site, found, dry_run=False)
     seen = {"branch": found.branch, "author": found.author, "title": found.title, "scripts": row.scripts()}
     with anyio.CancelScope(shield=True):  # it is done: that is to be known, too

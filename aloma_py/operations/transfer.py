@@ -31,7 +31,7 @@ from aloma_py.store import connections
 from aloma_py.store.claims import claimed
 from aloma_py.store.importing import Importer, Made, refuse_taken
 from aloma_py.store.ledger import Ledger
-from aloma_py.store.news import schedule_news
+from aloma_py.store.news import schedule_news, source_news
 from aloma_py.store.taking_in import Ids, check_tasks
 from aloma_py.store.transfer import Exporter, Wanted
 from aloma_py.store.workspaces import is_closed
@@ -194,7 +194,7 @@ class TransferOperations:
         }
         try:
             await self._bring_in()
-        except InputError as error:
+        except AlomaError as error:  # it is there all the same
             answer["problem"] = f"imported, but it is not served: {error}"
         return answer
 
@@ -220,6 +220,7 @@ class TransferOperations:
     async def _bring_in(self) -> None:
         """Have the running engine see the workspace as it is now: closed, or open."""
         schedule_news.tell(self.site.store)
+        source_news.tell(self.site.store)
         if self.site.reload is not None:
             await self.site.reload()
 

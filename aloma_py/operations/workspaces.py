@@ -32,7 +32,7 @@ from aloma_py.operations.store import DAY, LONGEST_DAYS
 from aloma_py.run.handles import iso
 from aloma_py.settings import Settings
 from aloma_py.store import overview
-from aloma_py.store.news import schedule_news
+from aloma_py.store.news import schedule_news, source_news
 from aloma_py.store.notifications import Notifications
 from aloma_py.store.usage import UsageRow, read_usage
 from aloma_py.store.workspaces import DEFAULT, Facts, WorkspaceRecords, is_closed
@@ -225,6 +225,7 @@ class WorkspaceOperations:
     async def _change(self, change: Callable[[Facts], Mapping[str, Any]]) -> WorkspaceShown:
         facts = await self._records.change(self.site.workspace, change)
         schedule_news.tell(self.site.store)  # those of a closed workspace do not fire
+        source_news.tell(self.site.store)  # and its source is not looked at
         if self.site.reload is not None:
             await self.site.reload()
         return self._shown(facts)

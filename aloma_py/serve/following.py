@@ -42,7 +42,7 @@ class Following:
         self._find = find
         self._changed = anyio.Event()
         self._busy: set[str] = set()  # workspaces whose source is being looked at
-        self._later: dict[str, Millis] = {}  # those that the store failed for, and when that is tried again
+        self._later: dict[str, Millis] = {}  # those that cannot be looked at now, and when that is tried again
         self._slots = anyio.CapacityLimiter(AT_ONCE)
         source_news.listen(store, self.look)
 
@@ -85,7 +85,9 @@ class Following:
         try:
             async with self._slots:
                 site = self._find(source.workspace).site
-                if not site.stopping:
+                if site.stopping:
+                    self._later[source.workspace] = self.clock.now() + RETRY
+                else:
                     await look(site, source)
         except Exception as error:
             unknown = None if isinstance(error, AlomaError) else error

@@ -46,6 +46,7 @@ class Served:
     scope: anyio.CancelScope
     steps: StepSet
     connectors: ConfiguredConnectors
+    begun: bool = False
     gone: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -120,7 +121,8 @@ class House:
         for one in plugins.installed().broken:
             logger.warning("the plugin %s cannot be used: %s", one.name, one.error)
         for served in list(self.served.values()):
-            await self._group.start(self._serve, served)
+            if not served.scope.cancel_called:  # closed while others began
+                await self._group.start(self._serve, served)
 
     async def open(
         self,
@@ -214,6 +216,9 @@ class House:
         if served is not None:
             served.operations.site.stopping = True
             served.scope.cancel()
+            if not served.begun:  # and never will be
+                await served.connectors.aclose()
+                return
             await served.gone.wait()
 
     def stop(self) -> None:
@@ -229,11 +234,13 @@ class House:
                 group.start_soon(served.scheduler.wind_down)
 
     async def _serve(self, served: Served, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        served.begun = True
         try:
             with served.scope:
                 async with served.scheduler.running():
                     task_status.started()
                     await anyio.sleep_forever()
+            task_status.started()  # also where it was closed before it could begin
         finally:
             with anyio.CancelScope(shield=True):
                 await served.connectors.aclose()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.abc
 
-from aloma_py.errors import InputError, NotFoundError, StoreError
+from aloma_py.errors import AlomaError, InputError, NotFoundError, StoreError
 from aloma_py.groups import unwrapped
 from aloma_py.models import Entry, Millis, Task, TaskState
 from aloma_py.operations import Operations
@@ -225,8 +225,9 @@ async def _maintain(store: SQLiteStore, operations: Operations) -> None:
             await purge_deleted(store, now)
             await Notifications(store).purge(now)
             await store.fill_search()
-        except StoreError as error:
-            logger.warning("maintenance was not possible: %s", error)
+        except Exception as error:  # what is left over now is not worth the tasks that are being worked on
+            unknown = None if isinstance(error, AlomaError) else error
+            logger.warning("maintenance was not possible, it is tried again: %s", error, exc_info=unknown)
         await anyio.sleep(MAINTENANCE / 1000)
 
 

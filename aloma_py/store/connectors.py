@@ -109,7 +109,10 @@ class ConnectorStore:
         await self._write(insert)
 
     async def change(self, before: StoredConnector, after: StoredConnector) -> None:
-        """Put ``after`` in the place of ``before``; refused where somebody else changed it in between."""
+        """Put ``after`` in the place of ``before``; refused where somebody else changed it in between.
+
+        A configuration that cannot be read now (``after`` has a ``problem``) stays as it is stored.
+        """
 
         def update(connection: sqlite3.Connection) -> None:
             if after.namespace != before.namespace:
@@ -118,6 +121,9 @@ class ConnectorStore:
             if row is None or self._read(row) != before:
                 text = f"the connector {before.namespace!r} was changed by somebody else in between; try again"
                 raise StaleTask(text)
+            if after.problem is not None:
+                self._keep_sealed(connection, before, after)
+                return
             self._remove(connection, before.namespace)
             self._insert(connection, after)
 
@@ -162,6 +168,16 @@ class ConnectorStore:
         row = (self.workspace, one.namespace, one.name, one.kind, dumps({"tags": [*one.tags]}), sealed, one.enabled,
                one.created_at, one.updated_at, one.updated_by)  # fmt: skip
         connection.execute(f"INSERT INTO connector (workspace, {_COLUMNS}) VALUES ({', '.join('?' * 10)})", row)
+
+    def _keep_sealed(self, connection: sqlite3.Connection, before: StoredConnector, one: StoredConnector) -> None:
+        if one.namespace != before.namespace:
+            raise StateError(f"{one.problem}: it can have another namespace only with another configuration")
+        sql = (
+            "UPDATE connector SET name = ?, options = ?, enabled = ?, updated_at = ?, updated_by = ? "
+            "WHERE workspace = ? AND namespace = ?"
+        )
+        values = (one.name, dumps({"tags": [*one.tags]}), one.enabled, one.updated_at, one.updated_by)
+        connection.execute(sql, (*values, self.workspace, one.namespace))
 
     def _remove(self, connection: sqlite3.Connection, namespace: str) -> None:
         connection.execute("DELETE FROM connector WHERE workspace = ? AND namespace = ?", (self.workspace, namespace))

@@ -29,7 +29,7 @@ schedule_news: Final = News()
 """Schedules, or the workspaces that they are in, have been changed."""
 
 source_news: Final = News()
-"""A source is to be looked at at another time than before."""
+"""A source is to be looked at at another time than before, or the workspace that it is of was changed."""
 
 notification_news: Final = News()
 """Groups were changed, or a message is to be tried again."""

@@ -283,7 +283,7 @@ class Notifications:
 
     async def hold_mails(self, why: str, before: Millis) -> int:
         """Say of mails that wait why they do; those from before that time are given up. How many those are."""
-        mails = "state = 'waiting' AND target NOT LIKE '%://%'"
+        mails = "next_at IS NOT NULL AND state = 'waiting' AND target NOT LIKE '%://%'"  # what waits has a next_at
         with self._store.reading() as reader:
             sql = f"SELECT 1 FROM notification WHERE {mails} AND (error IS NOT ? OR created_at < ?) LIMIT 1"
             if reader.execute(sql, (why, before)).fetchone() is None:

@@ -34,6 +34,10 @@ _LIVE: Final = (
 )
 
 
+_UNCHANGED: Final = "workspace = ? AND options = ? AND updated_at = ?"
+"""Of a source that nobody has changed since it was read; see :func:`_as_it_was`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """What a workspace follows. ``seen`` is what the last look that went well found, ``text`` the options as stored."""
@@ -103,6 +107,12 @@ class SourceRow:
             raise error
         return found
 
+    def is_still(self, source: Source) -> bool:
+        """Whether the source is there, and nobody has changed it since it was read."""
+        with self._store.reading() as reader:
+            sql = f"SELECT 1 FROM source WHERE {_UNCHANGED}"
+            return reader.execute(sql, _as_it_was(source)).fetchone() is not None
+
     def secrets(self) -> dict[str, str]:
         """What is shown to the repository's host; :class:`~aloma_py.errors.StoreError` where it cannot be read."""
         with self._store.reading() as reader:
@@ -136,6 +146,7 @@ class SourceRow:
     ) -> None:
         """Have the workspace follow this, in the place of ``before``; ``again``: as if nothing of it had been taken.
 
+        ``hook`` is for one that has none yet: the address of one that has stays, or is what it became meanwhile.
         Raises :class:`~aloma_py.errors.StaleTask` where somebody else changed it in between.
         """
         sealed = self._store.cipher.seal(source_place(self.workspace), dumps(dict(secrets))) if secrets else None
@@ -151,11 +162,11 @@ class SourceRow:
                 made = connection.execute(sql, (self.workspace, text, sealed, hook, next_at, at, by))
             else:
                 sql = (
-                    "UPDATE source SET options = ?, sealed = ?, hook = ?, next_at = ?, updated_at = ?, updated_by = ?, "
-                    "taken = iif(?, NULL, taken), seen = iif(?, '{}', seen), error = NULL, failures = 0 "
-                    "WHERE workspace = ? AND options = ?"
+                    "UPDATE source SET options = ?, sealed = ?, hook = coalesce(hook, ?), next_at = ?, updated_at = ?, "
+                    "updated_by = ?, taken = iif(?, NULL, taken), seen = iif(?, '{}', seen), error = NULL, "
+                    f"failures = 0 WHERE {_UNCHANGED}"
                 )
-                values = (text, sealed, hook, next_at, at, by, again, again, self.workspace, before.text)
+                values = (text, sealed, hook, next_at, at, by, again, again, *_as_it_was(before))
                 made = connection.execute(sql, values)
             if not made.rowcount:
                 raise StaleTask(
@@ -193,11 +204,8 @@ class SourceRow:
 
         ``False`` where the source is not any more as it was: somebody else looks, or it was changed.
         """
-        sql = (
-            "UPDATE source SET next_at = ?, last_at = ? WHERE workspace = ? AND next_at = ? AND options = ? "
-            "AND updated_at = ?"
-        )
-        values = (until, now, self.workspace, source.next_at, source.text, source.updated_at)
+        sql = f"UPDATE source SET next_at = ?, last_at = ? WHERE {_UNCHANGED} AND next_at = ?"
+        values = (until, now, *_as_it_was(source), source.next_at)
         return bool(await self._write(lambda connection: _do(connection, sql, *values)))
 
     async def end(
@@ -219,15 +227,20 @@ class SourceRow:
         sql = (
             "UPDATE source SET last_at = ?, error = ?, failures = iif(? IS NULL, 0, failures + 1), "
             "taken = coalesce(?, taken), seen = coalesce(?, seen), next_at = iif(next_at IS ?, ?, next_at) "
-            "WHERE workspace = ? AND options = ?"
+            f"WHERE {_UNCHANGED}"
         )
         kept = None if seen is None else dumps(dict(seen))
-        values = (at, error, error, taken, kept, until, next_at, self.workspace, source.text)
+        values = (at, error, error, taken, kept, until, next_at, *_as_it_was(source))
         await self._write(lambda connection: _do(connection, sql, *values))
         source_news.tell(self._store)
 
     async def _write(self, job: Callable[[sqlite3.Connection], Any]) -> Any:
         return await self._store.writer.write(Write(job=job))
+
+
+def _as_it_was(source: Source) -> tuple[Any, ...]:
+    """The values of :data:`_UNCHANGED`."""
+    return source.workspace, source.text, source.updated_at
 
 
 def _do(connection: sqlite3.Connection, sql: str, *values: Any) -> int:

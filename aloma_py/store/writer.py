@@ -53,6 +53,7 @@ class GroupWriter:
     def __init__(self, connection: sqlite3.Connection, place: str, *, threaded: bool) -> None:
         self.connection = connection
         self.batches = 0  # transactions tried, to see how well writes are grouped
+        self.jobs = 0  # those with a job in them: while it stays, nothing but tasks has changed in the store
         self._place = place
         self._threaded = threaded
         self._closed = False
@@ -146,6 +147,7 @@ class GroupWriter:
     def _try(self, batch: list[Write]) -> bool:
         connection = self.connection
         self.batches += 1
+        has_job = any(write.job is not None for write in batch)
         try:
             connection.execute("BEGIN IMMEDIATE")
             _perform(connection, batch)
@@ -158,6 +160,8 @@ class GroupWriter:
             if not isinstance(error, Exception):
                 raise
             return False
+        finally:
+            self.jobs += has_job  # before anybody is told
         return True
 
     def _roll_back(self) -> None:

@@ -85,6 +85,7 @@ class _Known:
     closed: bool  # the workspace is archived, or about to be deleted
     options: WebhookOptions
     secret: str | None
+    read_at: int  # the writer's number of jobs before it was read: while that stays, so does the row
     tokens: float = 0
     filled_at: Millis = 0
 
@@ -212,17 +213,20 @@ class Door:
 
     def _webhook(self, id: str) -> _Known:
         """The webhook as it is in the store now, made ready anew where it was changed."""
+        jobs, known = self._store.writer.jobs, self._known.get(id)
+        if known is not None and known.read_at == jobs:
+            return known
         row = self._deliveries.find(id)
         if row is None:
             self._known.pop(id, None)
             raise Refusal(404, "there is nothing here")
-        known = self._known.get(id)
         if known is None or known.row != row:
             workspace, name, options, sealed, closed = row
             read = read_options(loads(options))
-            known = _Known(row, name, workspace, bool(closed), read, open_secret(self._store, id, sealed))
+            known = _Known(row, name, workspace, bool(closed), read, open_secret(self._store, id, sealed), jobs)
             known.tokens, known.filled_at = read.rate or 0, self._clock.now()
             self._known[id] = known
+        known.read_at = jobs
         return known
 
     def _check_address(self, options: WebhookOptions, request: _Request) -> None:

@@ -562,3 +562,30 @@ async def test_only_who_is_on_the_machine_names_its_files(modules: Path) -> None
             with pytest.raises(InputError, match="on its own machine only"):
                 await world.ask("set_modules", who=Caller("local", Role.ADMIN), modules=[place])
         assert (await world.ask("show_workspace"))["sources"] == []
+
+
+async def test_from_elsewhere_no_programs_of_the_server_are_started_and_none_of_its_files_are_told(
+    modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (modules / "mod_exits.py").write_text("raise SystemExit(1)\n")
+    (modules / "hidden").mkdir()
+    (modules / "hidden" / "mod_three.py").write_text(STEP.format(name="mod_three"))
+    monkeypatch.chdir(modules)
+    async with opened(modules) as world:
+        for module, said in (
+            ("test.autotest", "none of steps"),
+            ("this", "none of steps"),
+            ("aloma_py.serve", "none of steps"),
+            ("pip.__main__", "none of steps"),
+            ("hidden", "on its own machine only"),
+            ("mod_one.py", "on its own machine only"),
+            ("mod_onee", "the server can import no module 'mod_onee'"),
+            ("mod_one.more", "the server can import no module 'mod_one.more'"),
+            ("nowhere.at.all", "the server can import no module 'nowhere.at.all'"),
+            ("mod_exits", "SystemExit"),
+        ):
+            with pytest.raises(InputError) as caught:
+                await world.ask("set_modules", who=REMOTE, modules=[module], dry_run=True)
+            assert said in str(caught.value)
+            assert "tasks.db" not in str(caught.value)
+            assert "mod_broken" not in str(caught.value)

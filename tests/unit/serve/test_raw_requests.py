@@ -16,6 +16,7 @@ import pytest
 
 from aloma_py.operations import Operations, Role
 from aloma_py.serve.house import idle_operations
+from aloma_py.serve.web import server
 from aloma_py.serve.web.app import PREFIX, make_app
 from aloma_py.serve.web.guard import ACCOUNT, Identity
 from aloma_py.serve.web.server import listen, serving
@@ -206,3 +207,44 @@ async def test_what_is_no_request_is_told_so(tmp_path: Path, caplog: pytest.LogC
         assert not wrong, "\n".join(wrong)
         assert len(json.loads(listed.partition(b"\r\n\r\n")[2])) == 2  # nothing of all that became a task
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def drip(address: tuple[str, int], first: bytes, piece: bytes) -> bytes:
+    """What is answered to somebody who says ``first``, and then ``piece`` from time to time."""
+    found = b""
+    with socket.create_connection(address, 10) as connection:
+        connection.sendall(first)
+        connection.settimeout(0.1)
+        for _ in range(50):
+            try:
+                if not (more := connection.recv(65_536)):
+                    return found
+                found += more
+            except TimeoutError:
+                connection.sendall(piece)
+            except ConnectionResetError:
+                return found
+    return found + b"it is still open"
+
+
+async def test_who_says_nothing_or_says_it_slowly_keeps_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
+    async with SQLiteStore(tmp_path / "tasks.db") as store:
+        operations = idle_operations(store, Settings())
+        listener = listen("127.0.0.1:0")
+        async with serving(make_app(lambda workspace: operations, Ops()), listener):
+            ask_slowly = partial(anyio.to_thread.run_sync, drip, listener.getsockname())
+            assert await ask_slowly(b"", b"") == b""
+            assert await ask_slowly(b"\r\n", b"\r\n") == b""
+            for first, piece in ((b"G", b""), (b"GET / HTTP/1.1\r\n", b"X: y\r\n")):
+                assert judge("slowly", 408, await ask_slowly(first, piece)) is None
+            after = await ask_slowly(get(TASKS), b"\r\n")
+            assert (after[:13], after[-16:] == b"it is still open") == (b"HTTP/1.1 200 ", False)
+            second = await ask_slowly(get(TASKS) + b"GET /x", b"x")
+            assert re.findall(rb"HTTP/1.1 (\d+)", second) == [b"200", b"408"]
+            large = post(b"Content-Length: 999999999999")  # refused before it has come
+            assert re.findall(rb"HTTP/1.1 (\d+)", await ask_slowly(large, b"x")) == [b"413"]
+            slow_body = await ask_slowly(post(b"Content-Length: 11", body=BODY[:3]), b"")
+            assert slow_body.endswith(b"it is still open")  # bodies have a time of their own
