@@ -140,6 +140,9 @@ def _read_condition(text: str) -> Any:
 def _tell(common: Common, found: dict[str, Any], done: str) -> None:
     version = f" (version {found['version']})" if "version" in found else ""
     output.tell(common.as_json, found, output.clean(f"{done} the step {found['name']}{version}"))
+    if not common.as_json:
+        for hint in found.get("hints", ()):
+            click.echo(output.clean(f"hint: {hint}"), err=True)
 
 
 @stored.command()

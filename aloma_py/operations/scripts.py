@@ -35,6 +35,7 @@ from aloma_py.operations.scripttexts import (
     load_texts,
     read_kind,
     script_facts,
+    slips_in,
     version_facts,
 )
 from aloma_py.operations.sites import Site
@@ -70,7 +71,7 @@ class ScriptOperations:
         made = compose(name, text, condition, content, needed=True)
         await self._refuse_file_step(name)
         change = Put("step", name, made, suffix, enabled, description, new=True)
-        return await self._changed(change)
+        return _hinting(await self._changed(change), condition)
 
     @operation(Role.DEVELOPER, "PATCH /steps/{name:path}", hidden=("text", "condition", "content"), on_tasks=True)
     async def update_step(
@@ -92,7 +93,7 @@ class ScriptOperations:
             raise StateError(f"the text of the step {name!r} says that it is disabled: change the text")
         was = name if new_name is not None else None
         change = Put("step", new_name or name, made, suffix, enabled, description, was, version)
-        return await self._changed(change)
+        return _hinting(await self._changed(change), condition)
 
     @operation(Role.DEVELOPER, "DELETE /steps/{name:path}", on_tasks=True)
     async def delete_step(self, name: str, version: str | None = None) -> DeletedName:
@@ -329,6 +330,12 @@ async def change_scripts(site: Site, changes: Sequence[Put | Remove], *, dry_run
                 await site.reload()
             except AlomaError as error:
                 raise StoreError(f"it is stored, but the workspace goes on as it was: {error}") from error
+
+
+def _hinting(stored: StoredScript, condition: object) -> StoredScript:
+    """The answer, with what is likely a slip in a condition that was given as JSON."""
+    slips = slips_in(condition) if isinstance(condition, dict) else []
+    return {**stored, "hints": slips} if slips else stored
 
 
 def _refuse_taken(known: dict[tuple[Kind, str], Script], change: Put) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -106,6 +107,23 @@ def _types(condition: dict[str, Json]) -> str:
     if len(text) > 80:
         text = json.dumps(condition, indent=2)
     return re.sub(rf'"({"|".join(TYPE_WORDS)})"(?!\s*:)', r"\1", text)
+
+
+def slips_in(condition: object, place: str = "") -> list[str]:
+    """What looks like a misspelt type in a condition that is given as JSON: there it is only a text.
+
+    A sentence each, with its place.
+    """
+    if isinstance(condition, dict):
+        inside = [(f"{place}.{name}" if place else name, value) for name, value in condition.items()]
+    elif isinstance(condition, list):
+        inside = [(f"{place}[{at}]", value) for at, value in enumerate(condition)]
+    elif isinstance(condition, str) and condition not in TYPE_WORDS:
+        near = difflib.get_close_matches(condition.capitalize(), TYPE_WORDS, 1, 0.8)
+        return [f"{place}: {condition!r} is that text itself; the type is {near[0]!r}"] if near else []
+    else:
+        return []
+    return [slip for where, value in inside for slip in slips_in(value, where)]
 
 
 def is_disabled(old: Script, text: str | None) -> bool:

@@ -167,8 +167,10 @@ def check_name(name: str) -> None:
     """Refuse what cannot be the name of a variable or a secret, with an ``InputError``."""
     if not isinstance(name, str):
         raise InputError(f"the name of a variable or a secret must be a text, not {type(name).__name__}")
-    if _NAME.fullmatch(name):
+    if _NAME.fullmatch(name) and name.strip("."):
         return
+    if name and not name.strip("."):
+        raise InputError(f"the name {name[:LONGEST_NAME]!r} cannot be used: nothing but dots, which mean a folder")
     wrong = next((sign for sign in name if not _NAME.fullmatch(sign)), None)
     why = (
         "it is empty" if not name else f"it has {len(name)} characters" if wrong is None else f"it has {wrong!r} in it"

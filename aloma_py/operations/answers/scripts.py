@@ -50,7 +50,10 @@ class CheckAnswer(TypedDict):
 
 
 class StoredScript(TypedDict):
-    """A step or library that is kept in the store; with its text where that was asked for."""
+    """A step or library that is kept in the store; with its text where that was asked for.
+
+    ``hints`` tell of what is likely a slip in what was given.
+    """
 
     name: str
     source: str
@@ -62,6 +65,7 @@ class StoredScript(TypedDict):
     updated_at: str
     updated_by: str
     text: NotRequired[str]
+    hints: NotRequired[list[str]]
 
 
 class StoredLibrary(StoredScript):

@@ -276,6 +276,19 @@ async def test_libraries_with_their_functions_and_a_new_text_takes_effect() -> N
         assert await kit.ask("list_libraries") == []
 
 
+async def test_a_type_that_is_misspelt_in_json_is_pointed_out() -> None:
+    condition = {"order": {"id": "Strng", "paid": "boolean", "state": "new", "items": ["Objekt"], "n": "Number"}}
+    async with opened() as kit:
+        made = await kit.ask("add_step", name="one", condition=condition, content="data.b = 1;")
+        assert made["hints"] == [
+            "order.id: 'Strng' is that text itself; the type is 'String'",
+            "order.paid: 'boolean' is that text itself; the type is 'Boolean'",
+            "order.items[0]: 'Objekt' is that text itself; the type is 'Object'",
+        ]
+        condition = {"order": {"id": "String", "state": "strong"}}
+        assert "hints" not in await kit.ask("update_step", name="one", condition=condition, content="data.b = 2;")
+
+
 async def test_who_names_a_variable_or_secret_is_told_when_it_is_deleted() -> None:
     async with opened() as kit:
         await kit.ask("set_secret", name="TOKEN", value="a-long-secret")

@@ -122,6 +122,9 @@ async def test_a_name_that_cannot_be_is_refused(name: str, why: str) -> None:
             with pytest.raises(InputError, match=rf"cannot be used: {why}; 1 to 100 letters, digits, '_', '.' and '-'"):
                 await work
         await variables.set("A.b_c-9" + "x" * 93, 1, at=1, by="me")
+        for dots in (".", "..", "..."):
+            with pytest.raises(InputError, match="nothing but dots, which mean a folder"):
+                await variables.set(dots, 1, at=1, by="ann")
 
 
 @pytest.mark.parametrize("text", ["five5", "  abc  \n", "half \ud800 character", "x" * 16_385])
