@@ -119,7 +119,8 @@ def slips_in(condition: object, place: str = "") -> list[str]:
     elif isinstance(condition, list):
         inside = [(f"{place}[{at}]", value) for at, value in enumerate(condition)]
     elif isinstance(condition, str) and condition not in TYPE_WORDS:
-        near = difflib.get_close_matches(condition.capitalize(), TYPE_WORDS, 1, 0.8)
+        meant = condition if condition[:1].isupper() else condition.capitalize()
+        near = difflib.get_close_matches(meant, TYPE_WORDS, 1, 0.8 if meant is condition else 1.0)
         return [f"{place}: {condition!r} is that text itself; the type is {near[0]!r}"] if near else []
     else:
         return []

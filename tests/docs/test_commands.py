@@ -268,7 +268,7 @@ def calls_in(command: str) -> Iterator[list[str]]:
 
 def everything() -> click.Context:
     """What ``aloma-py`` is called in: its commands are the real ones, not just lines of a list."""
-    context = click.Context(app, info_name="aloma-py")
+    context = click.Context(app, info_name="aloma-py", **app.context_settings)
     context.meta["aloma_py.calls"] = True
     return context
 

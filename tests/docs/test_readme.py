@@ -150,7 +150,7 @@ def test_the_testing_page_shows_every_key_of_a_scenario_file(keys: tuple[str, ..
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(app, info_name="aloma-py")
+    context = click.Context(app, info_name="aloma-py", **app.context_settings)
     context.meta["aloma_py.calls"] = True
     for name in app.list_commands(context):
         command = app.get_command(context, name)

@@ -25,7 +25,7 @@ logger = logging.getLogger("aloma_py.serve")
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     about = About()
     caplog.handler.addFilter(about)
-    with caplog.at_level(logging.INFO, "aloma_py"):
+    with caplog.at_level(logging.INFO, "aloma_py"), caplog.at_level(logging.INFO, "aloma_py.access"):
         yield caplog
     caplog.handler.removeFilter(about)
 
