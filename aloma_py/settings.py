@@ -29,10 +29,13 @@ class Settings(BaseSettings):
     log_level: str = Field("info", description="what `serve` logs: a level, or `access=info` and such, with commas")
     smtp: str = Field("", repr=False, description="the mail server for notifications, smtp://USER:PASSWORD@HOST:587")
     mail_from: str = Field("", description="the address that mails are from; empty: the user of the mail server")
-    public_url: str = Field("", description="where people reach the server, https://HOST, for links in notifications")
+    public_url: str = Field(
+        "",
+        description="where people reach the server, https://HOST, for links in notifications and addresses of webhooks",
+    )
     refused_addresses: str = Field(
         "169.254.0.0/16,fe80::/10,fd00:ec2::254/128",
-        description="networks that connectors may not connect to, with commas; as it is, those of cloud metadata",
+        description="networks that connectors and git may not reach, with commas; as it is, those of cloud metadata",
     )
     keep_tasks_days: float = Field(30, gt=0, description="how long ended tasks are kept")
     keep_logs_days: float = Field(14, gt=0, description="how long log lines are kept")

@@ -94,8 +94,14 @@ def _here(common: Common) -> str | None:
     """The server of this machine, where no other is named."""
     if common.url or os.environ.get("ALOMA_URL"):
         return None
-    http = common.settings.http if common.profile is None else "off"
-    return None if http == "off" else f"http://{http}"
+    if common.profile is not None:
+        return None
+    from aloma_py.cli.client import ask_server, run
+
+    said = run(lambda: ask_server(common.settings))
+    if said is not None and "http" in said:
+        return said["http"]
+    return None if common.settings.http == "off" else f"http://{common.settings.http}"
 
 
 def _new_password(file: str | None) -> str:

@@ -11,7 +11,7 @@ import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from aloma_py import jsontext
-from aloma_py.errors import InputError, StoreError
+from aloma_py.errors import AlomaError, InputError, StoreError
 from aloma_py.groups import unwrapped
 from aloma_py.models import Json
 from aloma_py.operations.progress import nobody, progress
@@ -139,6 +139,32 @@ async def find_server(settings: Settings) -> anyio.abc.SocketStream | None:
         raise StoreError(f"the server of the store {settings.store} belongs to another user") from None
     except OSError:
         return None
+
+
+async def ask_server(settings: Settings) -> dict[str, str | None] | None:
+    """What the store's server says of itself (:data:`aloma_py.serve.wire.ABOUT`); ``None`` where none runs here.
+
+    One of an earlier version says nothing.
+    """
+    stream = None if settings.url else await find_server(settings)
+    if stream is None:
+        return None
+    async with stream:
+        try:
+            said: dict[str, str | None] = await RemoteClient(stream, settings.workspace).call(wire.ABOUT)
+        except AlomaError:
+            return {}
+        return said
+
+
+def reached(settings: Settings) -> str:
+    """The address at which the server is reached, as far as it is known from here; an empty text for none."""
+    found = settings.public_url or settings.url
+    if not found:
+        said = run(lambda: ask_server(settings)) or {}
+        here = None if settings.http == "off" else f"http://{settings.http}"
+        found = said.get("public") or said.get("http", here) or ""
+    return found.rstrip("/")
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:

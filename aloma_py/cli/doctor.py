@@ -104,9 +104,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
     from aloma_py.connect.kinds import not_offered
     from aloma_py.plugins import installed
     from aloma_py.serve import wire
+    from aloma_py.settings import DEFAULT_WORKSPACE
     from aloma_py.store.connectors import kinds_in_use
+    from aloma_py.store.rotation import fingerprints_in
     from aloma_py.store.sqlite import SQLiteStore
-    from aloma_py.store.stash import key_file
 
     if settings.url:
         yield Finding("server", "ok", f"commands go to {settings.url}, not to a store here")
@@ -122,39 +123,61 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", "ok", f"{file} is made when it is first needed")
         return
 
-    async def read() -> tuple[str, list[str]]:
+    async def read() -> tuple[str, list[str], set[bytes]]:
         async with SQLiteStore.inspect(file) as store:
-            text = f"{file}, {len(await store.workspaces())} workspace(s); `aloma-py db verify` reads all of it"
-            return text, [
-                f"workspace {workspace!r}: {not_offered(namespace, kind)}"
-                for workspace, namespace, kind in kinds_in_use(store)
-                if installed().kinds.find(kind) is None
-            ]
+            number = len({DEFAULT_WORKSPACE, *await store.workspaces()})
+            spaces = f"{number} workspace{'' if number == 1 else 's'}"
+            text = f"{file}, {spaces}; `aloma-py db verify` reads all of it"
+            return (
+                text,
+                [
+                    f"workspace {workspace!r}: {not_offered(namespace, kind)}"
+                    for workspace, namespace, kind in kinds_in_use(store)
+                    if installed().kinds.find(kind) is None
+                ],
+                await store.read(fingerprints_in),
+            )
 
-    said, lacking = run(read)
+    said, lacking, encrypted = run(read)
     yield Finding("store", "ok", said)
     yield from (Finding("connector", "warning", text) for text in lacking)
-    yield from _key(key_file(file))
-    server = run(lambda: _is_served(settings))
+    yield from _key(file, encrypted)
+    server = _server(settings) is not None
     left = wire.socket_address(file) is not None and not server
     text = "runs" if server else "does not run: tasks stay as they are"
     yield Finding("server", "warning" if left else "ok", f"{text}{', and was killed the last time' if left else ''}")
 
 
-async def _is_served(settings: Settings) -> bool:
-    from aloma_py.cli.client import find_server
+def _server(settings: Settings) -> dict[str, str | None] | None:
+    """What the server of the store says of itself; ``None`` where none runs."""
+    from aloma_py.cli.client import ask_server, run
 
-    stream = await find_server(settings)
-    if stream is None:
-        return False
-    await stream.aclose()
-    return True
+    return run(lambda: ask_server(settings))
 
 
-def _key(file: Path) -> Iterator[Finding]:
-    if not file.exists():
-        given = "ALOMA_STASH_KEY" in os.environ
-        yield Finding("key", "ok", "from the environment" if given else "made with the first secret")
+def _key(store: Path, encrypted: set[bytes]) -> Iterator[Finding]:
+    """Whether the key is safe, and the one that the store's values are ``encrypted`` with."""
+    from aloma_py.errors import StoreError
+    from aloma_py.store.stash import KEY_VARIABLE, StashCipher, key_file, load_keys
+
+    file, given = key_file(store), bool(os.environ.get(KEY_VARIABLE))
+    names = ", ".join(sorted(one.hex() for one in encrypted))
+    if not given and not file.exists():
+        needed = f"{file} is missing: it is the key {names}, which secrets are encrypted with"
+        yield Finding("key", "wrong", needed) if encrypted else Finding("key", "ok", "made with the first secret")
+        return
+    try:
+        key, *before = load_keys(store)
+        cipher = StashCipher(key, before)
+    except StoreError as error:
+        yield Finding("key", "wrong", str(error))
+        return
+    if not encrypted <= cipher.fingerprints:
+        text = f"it is {cipher.fingerprint}, but the store's secrets are encrypted with {names}: put the right one"
+        yield Finding("key", "wrong", f"{text} {f'into {KEY_VARIABLE}' if given else f'at {file}'}")
+        return
+    if given:
+        yield Finding("key", "ok", "from the environment")
         return
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
@@ -168,12 +191,20 @@ def _http(settings: Settings) -> Iterator[Finding]:
         return
     from aloma_py.serve.web.server import read_address
 
-    host, port = read_address(settings.http)
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        taken = port != 0 and probe.connect_ex((host, port)) == 0
+    said = _server(settings) or {}
+    if "http" in said:  # it has settings of its own
+        at = said["http"]
+        if at is None:
+            yield Finding("HTTP", "ok", "the server answers nowhere: it was started with ALOMA_HTTP=off")
+            return
+        host, text = read_address(at.partition("://")[2])[0], f"the server answers at {at}"
+    else:
+        host, port = read_address(settings.http)
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            taken = port != 0 and probe.connect_ex((host, port)) == 0
+        text = f"{settings.http} {'is answered by somebody' if taken else 'is free'}"
     open_to_all = host in ("0.0.0.0", "::")
-    text = f"{settings.http} {'is answered by somebody' if taken else 'is free'}"
     if open_to_all:
         text += "; it is open to the network without TLS: put a proxy in front"
     yield Finding("HTTP", "warning" if open_to_all else "ok", text)
@@ -208,7 +239,15 @@ def _notifications(settings: Settings) -> Iterator[Finding]:
             return told or any(direct), untold([*named], groups)
 
         mails, unknown = run(read)
-    if server is not None:
+    said = _server(settings) or {}
+    if "mail" in said:  # what counts is what the server was started with
+        if said["mail"] is not None:
+            text = f"the server gives mails to {said['mail']}; `aloma-py notification test` tries it"
+            yield Finding("mail", "ok", text)
+        elif mails:
+            text = f"workspaces are to be told of failed tasks by mail, but {NO_SERVER}; then start the server again"
+            yield Finding("mail", "wrong", text)
+    elif server is not None:
         yield Finding("mail", "ok", f"{server} takes mails from {server.sender}; `aloma-py notification test` tries it")
     elif mails:
         yield Finding("mail", "wrong", f"workspaces are to be told of failed tasks by mail, but {NO_SERVER}")

@@ -114,6 +114,7 @@ class _Plan:
     def look(self, done: _Done) -> None:
         scripts = {kind: client.ask(self._settings, "list_scripts", kind=kind, texts=True) for kind in KINDS}
         if not scripts["step"]:
+            client.ask(self._settings, "show_workspace")  # one that there is not is told so
             raise InputError(f"the workspace {self._name!r} has no stored steps; nothing was written")
         for kind, folder in zip(KINDS, _layout(self._folder), strict=True):
             self._check(folder)

@@ -159,8 +159,13 @@ def _read(file: Path) -> dict[str, Any]:
 def _at_home(settings: Settings, found: dict[str, Any], folder: Path) -> dict[str, Any]:
     """With a local repository's whole path: a server may be in another folder."""
     url = found.get("url")
-    if url and not settings.url and "://" not in url and (folder / url).is_dir():
-        found["url"] = str((folder / url).resolve())
+    if url and not settings.url and "://" not in url:
+        if (folder / url).is_dir():
+            found["url"] = str((folder / url).resolve())
+        elif ":" not in url and not url.startswith("/"):
+            from aloma_py.sync.address import EXPECTED
+
+            raise InputError(f"there is no folder {url!r}; a folder here, {EXPECTED}")
     return found
 
 
@@ -184,8 +189,7 @@ def _address(settings: Settings, path: str | None) -> str | None:
     """The address of the hook, as far as it is known from here."""
     if path is None:
         return None
-    at = settings.public_url or settings.url or ("" if settings.http == "off" else f"http://{settings.http}")
-    return f"{at.rstrip('/')}{path}"
+    return client.reached(settings) + path
 
 
 def _print(common: Common, found: dict[str, Any]) -> None:

@@ -77,23 +77,15 @@ def _secret(given: str | None) -> str | None:
     return sys.stdin.readline().rstrip("\r\n") if given == "-" else given
 
 
-def _url(common: Common, path: str) -> str:
-    """The webhook's address as the server is reached from here."""
-    settings = common.settings
-    public = getattr(settings, "url", None)
-    if public:
-        return f"{str(public).rstrip('/')}{path}"
-    return path if settings.http == "off" else f"http://{settings.http}{path}"
-
-
 @webhook.command("list")
 @click.option("--show-urls", is_flag=True, help="With their addresses; whoever knows one may use it.")
 @pass_common
 def list_(common: Common, show_urls: bool) -> None:
     """List the webhooks, by name."""
     found = client.ask(common.settings, "list_webhooks")
+    at = client.reached(common.settings) if show_urls else ""
     if common.as_json:
-        shown = ({**one, "url": _url(common, one["path"])} if show_urls else _without_address(one) for one in found)
+        shown = ({**one, "url": at + one["path"]} if show_urls else _without_address(one) for one in found)
         output.emit_json(list(shown))
         return
     out = output.listing(False, found, "no webhooks")
@@ -103,7 +95,7 @@ def list_(common: Common, show_urls: bool) -> None:
     made.columns[2].justify = "right"
     for one in found:
         row = [one["name"], _signature(one), str(one["accepted"]), one["last_at"] or "never"]
-        made.add_row(*map(output.styled, [*row, *([_url(common, one["path"])] if show_urls else [])]))
+        made.add_row(*map(output.styled, [*row, *([at + one["path"]] if show_urls else [])]))
     output.print_table(out, made)
 
 
@@ -127,13 +119,14 @@ def show(common: Common, name: str) -> None:
 
 
 def _show(common: Common, found: dict[str, Any]) -> None:
+    url = client.reached(common.settings) + found["path"]
     if common.as_json:
-        output.emit_json({**found, "url": _url(common, found["path"])})
+        output.emit_json({**found, "url": url})
         return
     options = {name: value for name, value in found["options"].items() if name != "signature"}
     rows: Sequence[tuple[str, object]] = [
         ("name", found["name"]),
-        ("url", _url(common, found["path"])),
+        ("url", url),
         ("signature", _signature(found)),
         ("secret", found.get("secret") and f"{found['secret']} (it is not shown again)"),
         *((name, _plain(value)) for name, value in options.items()),

@@ -81,16 +81,25 @@ class Refusing(httpcore2.AsyncNetworkBackend):
             raise httpcore2.ConnectError(str(error)) from error
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         for address in addresses:
-            if self._is_refused(address):
+            if is_refused(address, self._networks):
                 raise httpcore2.ConnectError(
                     f"{host} is at {address}, where connectors may not go (see the setting refused_addresses)"
                 )
         return addresses
 
-    def _is_refused(self, text: str) -> bool:
-        address = ip_address(text.partition("%")[0])
-        meant = {address, _as_ipv4(address)}
-        return any(one in network for one in meant if one is not None for network in self._networks)
+
+def is_refused(text: str, networks: Iterable[Network]) -> bool:
+    """Whether an address is in one of the networks, also where it is written as another that leads to the same."""
+    address = ip_address(text.partition("%")[0])
+    meant = {address, _as_ipv4(address)}
+    if any(one is not None and one.is_unspecified for one in meant):  # to connect to it leads to this machine
+        meant |= {IPv4Address("127.0.0.1"), IPv6Address("::1")}
+    return any(one in network for one in meant if one is not None for network in networks)
+
+
+def refused_networks() -> tuple[Network, ...]:
+    """The networks that nothing goes to that is not asked for on this machine."""
+    return read_networks(Settings.model_validate({}).refused_addresses)
 
 
 def _as_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
@@ -126,6 +135,6 @@ def client(transport: httpx2.AsyncBaseTransport | None = None, **options: Any) -
     Where the environment names a proxy (``HTTPS_PROXY`` …), that one connects, and decides where to.
     """
     if transport is None and not urllib.request.getproxies():
-        transport = _Transport(Refusing(read_networks(Settings.model_validate({}).refused_addresses)), LIMITS)
+        transport = _Transport(Refusing(refused_networks()), LIMITS)
     jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx2.AsyncClient(transport=transport, verify=ssl_context(), limits=LIMITS, cookies=jar, **options)

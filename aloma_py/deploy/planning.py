@@ -7,10 +7,12 @@ one that takes it back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from aloma_py.deploy.wanted import ThingWanted, WorkspaceWanted
+from aloma_py.errors import InputError
+from aloma_py.intake.schedules import Schedule, read_schedule
 from aloma_py.models import Json
 
 Action = Literal["add", "change", "same", "delete", "left", "set"]
@@ -163,7 +165,7 @@ def _schedules(wanted: WorkspaceWanted, present: Present, *, prune: bool) -> Ite
         if old is None:
             undo: Call = ("delete_schedule", {"name": one.name})
             yield Change("add", "schedule", one.name, ("add_schedule", call), undo)
-        elif _differs(one.facts, old):
+        elif _schedule_differs(one.facts, old):
             kept = {key: old.get(key) for key in one.facts if old.get(key) is not None}
             undo = ("update_schedule", {"name": one.name, **kept})
             yield Change("change", "schedule", one.name, ("update_schedule", call), undo)
@@ -243,5 +245,25 @@ def _differs(facts: Mapping[str, Json], old: Mapping[str, Json]) -> bool:
     """Whether anything that is asked for is not so. What is not spoken of does not count."""
     return any(old.get(name) != value for name, value in facts.items())
 
+
+def _schedule_differs(facts: Mapping[str, Json], old: Mapping[str, Json]) -> bool:
+    """As :func:`_differs`, by what the members mean: ``every: 1m`` is 60000, ``@daily`` is ``0 0 * * *``."""
+    timing = ("cron", "dst") if "cron" in facts else ("every", "anchor") if "every" in facts else _TIMES
+    names = (*timing, "zone", "start", "end", "missed", "overlap", "data", "task", "tags")
+    known = {name: old[name] for name in names if old.get(name) is not None}
+    try:
+        same = _read_schedule({**known, **facts}, old) == _read_schedule(known, old)
+    except InputError:  # of another kind than it was, or none at all: whoever changes it says so
+        return True
+    return not same or facts.get("enabled", old.get("enabled")) != old.get("enabled")
+
+
+def _read_schedule(given: Mapping[str, Json], old: Mapping[str, Json]) -> Schedule:
+    """What ``given`` means, also where all its times are past; a task that is called as the schedule is as none."""
+    read = read_schedule({name: value for name, value in given.items() if name != "enabled"}, 0)
+    return replace(read, task=None) if read.task == old["name"] else read
+
+
+_TIMES: Final = ("cron", "dst", "every", "anchor")
 
 _KEY: Final = {"step": "steps", "library": "libraries"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from aloma_py.connect.naming import namespace_of
 from aloma_py.deploy.wanted import Deployment, ScriptWanted, ThingWanted, WorkspaceWanted
 from aloma_py.errors import InputError, LoadError, suggest
 from aloma_py.intake.files import read_task_file
+from aloma_py.intake.schedules import read_schedule
+from aloma_py.intake.webhooks import read_options
 from aloma_py.models import Json
 from aloma_py.testing.yamlfile import Item, read_yaml
 
@@ -28,6 +31,10 @@ _VARIABLE: Final = re.compile(r"\$(\$?)\{([^}]*)\}")
 _WORKSPACE: Final = (
     "name", "tags", "steps", "libraries", "connectors", "secrets", "environment", "webhooks", "tasks", "schedules",
     "modules",
+)  # fmt: skip
+
+_SCHEDULE: Final = (
+    "cron", "every", "zone", "dst", "missed", "overlap", "start", "end", "anchor", "data", "task", "tags", "enabled",
 )  # fmt: skip
 
 
@@ -88,8 +95,8 @@ class _Reader:
         given = {key: part for key, part in members.items() if part.value is not None}
         tags, modules = given.get("tags"), given.get("modules")
         readers: dict[str, Callable[[Item], ThingWanted]] = {
-            "environment": self._variable, "secrets": self._secret, "webhooks": self._named("webhook"),
-            "schedules": self._named("schedule"), "connectors": self._connector, "tasks": self._task,
+            "environment": self._variable, "secrets": self._secret, "webhooks": self._webhook,
+            "schedules": self._schedule, "connectors": self._connector, "tasks": self._task,
         }  # fmt: skip
         things: list[ThingWanted] = []
         for key, read in readers.items():
@@ -164,8 +171,19 @@ class _Reader:
             return _thing("variable", members, item)
         return _thing("secret", {**members, "value": _as_text(members["value"])}, item)
 
-    def _named(self, kind: str) -> Callable[[Item], ThingWanted]:
-        return lambda item: _thing(kind, item.mapping(required=("name",)), item)
+    def _webhook(self, item: Item) -> ThingWanted:
+        found = _thing("webhook", item.mapping(required=("name",)), item)
+        with _told_of(item):
+            read_options({key: value for key, value in found.facts.items() if key != "secret" and value is not None})
+        return found
+
+    def _schedule(self, item: Item) -> ThingWanted:
+        """Its times are read here as well, but for whether they ever come: that is for the server's clock to say."""
+        found = _thing("schedule", item.mapping(("name", *_SCHEDULE), required=("name",)), item)
+        if "cron" in found.facts or "every" in found.facts:
+            with _told_of(item):
+                read_schedule({key: value for key, value in found.facts.items() if key not in ("data", "enabled")}, 0)
+        return found
 
     def _connector(self, item: Item) -> ThingWanted:
         """Its name is its namespace here: that is what tells connectors apart, and what steps call."""
@@ -242,6 +260,15 @@ class _Reader:
 def _thing(kind: str, members: Mapping[str, Item], item: Item) -> ThingWanted:
     facts = {key: part.value for key, part in members.items() if key != "name"}
     return ThingWanted(kind, members["name"].text(), facts, item.line)
+
+
+@contextmanager
+def _told_of(item: Item) -> Iterator[None]:
+    """What is wrong with it is told with its place in the file."""
+    try:
+        yield
+    except InputError as error:
+        raise item.error(str(error)) from None
 
 
 def _as_text(item: Item) -> Item:

@@ -49,6 +49,8 @@ class Dialogue:
         match message:
             case ["log", _, level, line]:
                 self._job.log(level, line)
+            case ["stash", _, value]:
+                self._job.stash(value)
             case ["call", _, number, kind, arguments]:
                 if self._waiting is not None:
                     self._waiting.cancel()

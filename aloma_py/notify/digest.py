@@ -111,6 +111,9 @@ class Digest:
         errors = sum(count["error"] for count in counts.values())
         attention = sum(count["attention"] for count in counts.values())
         names = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
+        causes: dict[str, list[tuple[_Cause, int]]] = {name: [] for name in names}
+        for cause, number in zip(ranked, shown, strict=True):
+            causes[cause.first.workspace].append((cause, number))
         return {
             "type": "tasks.failed",
             "timestamp": iso(until),
@@ -124,7 +127,7 @@ class Digest:
                 "error": errors,
                 "attention": attention,
                 "recovered": recovered,
-                "workspaces": [_workspace(name, counts[name], ranked, shown, public_url) for name in names],
+                "workspaces": [_workspace(name, counts[name], causes[name], public_url) for name in names],
             },
         }
 
@@ -142,16 +145,16 @@ def _portions(ranked: Sequence[_Cause]) -> list[int]:
 
 
 def _workspace(
-    name: str, count: Mapping[str, int], ranked: Sequence[_Cause], shown: Sequence[int], public_url: str
+    name: str, count: Mapping[str, int], causes: Sequence[tuple[_Cause, int]], public_url: str
 ) -> dict[str, Json]:
-    mine = [(cause, number) for cause, number in zip(ranked, shown, strict=True) if cause.first.workspace == name]
-    left = [cause for cause, number in mine if not number]
+    """A workspace's part; each of its causes comes with how many examples of it are shown."""
+    left = [cause for cause, number in causes if not number]
     return {
         "name": name,
         "tasks": sum(count.values()),
         "error": count["error"],
         "attention": count["attention"],
-        "causes": [_shown(cause, number, public_url) for cause, number in mine if number],
+        "causes": [_shown(cause, number, public_url) for cause, number in causes if number],
         "more": {"causes": len(left), "tasks": sum(cause.number for cause in left)},
     }
 

@@ -23,7 +23,7 @@ def plain_page(digest: Digest) -> str:
     data = digest["data"]
     lines = [f"{digest['text']}.", f"From {_minute(data['since'])} to {_minute(data['until'])} UTC."]
     if data["recovered"]:
-        lines.append(f"{_tasks(data['recovered'])} failed in between, and do so no more.")
+        lines.append(_recovered(data["recovered"]))
     for workspace in data["workspaces"]:
         lines += ["", _head(workspace), "-" * len(_head(workspace))]
         for cause in workspace["causes"]:
@@ -52,7 +52,7 @@ def _html(digest: Digest) -> Iterator[str]:
     data = digest["data"]
     yield f"<p><b>{escape(digest['text'])}.</b><br>From {_minute(data['since'])} to {_minute(data['until'])} UTC.</p>"
     if data["recovered"]:
-        yield f"<p>{_tasks(data['recovered'])} failed in between, and do so no more.</p>"
+        yield f"<p>{_recovered(data['recovered'])}</p>"
     for workspace in data["workspaces"]:
         yield f"<h3>{escape(_head(workspace))}</h3><ul>"
         for cause in workspace["causes"]:
@@ -110,6 +110,10 @@ def _foot(data: Mapping[str, Any]) -> list[str]:
 
 def _tasks(number: int) -> str:
     return f"{number:,} task{'' if number == 1 else 's'}"
+
+
+def _recovered(number: int) -> str:
+    return f"{_tasks(number)} failed in between, and {'does' if number == 1 else 'do'} so no more."
 
 
 def _minute(at: str) -> str:

@@ -13,7 +13,7 @@ from aloma_py.intake.schedules import Schedule
 from aloma_py.intake.webhooks import read_options
 from aloma_py.operations.registry import LOCAL, caller
 from aloma_py.operations.scripttexts import check_script
-from aloma_py.operations.sources import check_options
+from aloma_py.operations.sources import check_options, new_hook
 from aloma_py.operations.workspaces import changed
 from aloma_py.steps.javascript.define import ScriptText
 from aloma_py.store.importing import Made, taken
@@ -81,8 +81,7 @@ async def give_addresses(store: SQLiteStore, made: Made, new_webhook_id: Callabl
                 "workspace others"
             )
     if new and hook is not None:
-        head = hook.partition("_")[0] + "_" if "_" in hook[:6] else ""
-        made.new_ids[hook] = head + secrets.token_urlsafe(24)
+        made.new_ids[hook] = new_hook()
     for id in await taken(store, "schedule", [one.id for one in made.schedules]):  # nobody outside knows it
         made.new_ids[id] = f"schedule-{secrets.token_hex(8)}"
 

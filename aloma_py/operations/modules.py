@@ -28,7 +28,7 @@ MOST: Final = 1_000
 
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
-_NOBODYS: Final = sys.stdlib_module_names | {"aloma_py"}
+_NOBODYS: Final = sys.stdlib_module_names | {"test", "aloma_py"}
 """Packages without steps. To import some of their modules starts programs, in the server's own process."""
 
 

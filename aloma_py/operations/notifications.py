@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import anyio
 
-from aloma_py.errors import InputError, NotFoundError
+from aloma_py.errors import NotFoundError
 from aloma_py.models import Json, Millis
 from aloma_py.notify.delivery import Post
 from aloma_py.notify.digest import make_test
@@ -26,6 +26,7 @@ from aloma_py.notify.targets import (
 )
 from aloma_py.notify.webhook import check_secret, new_secret
 from aloma_py.operations.answers.notifications import GroupDeleted, GroupMade, GroupShown, MessageShown, Tried
+from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
@@ -140,14 +141,15 @@ class NotificationOperations:
 
     @operation(Role.VIEWER, "GET /notifications", account=True)
     async def list_notifications(
-        self, state: str | None = None, limit: int = 50, before: int | None = None
+        self, state: str | None = None, limit: int = 50, before: int | None = None, cursor: str | None = None
     ) -> list[MessageShown]:
         """The messages of the last 30 days, newest first; ``before``: only those before that ``no``."""
         if state is not None and state not in STATES:
             raise NotFoundError("state of notifications", state, STATES)
-        if not 1 <= limit <= 1000:
-            raise InputError(f"limit is {limit}; 1 to 1,000 was expected")
-        return [_message(one) for one in self._kept.log(limit, before, state)]
+        places = [place for place in (before, read_cursor(cursor, "message")) if place is not None]
+        few = check_limit(limit, 1000)
+        found = self._kept.log(few + 1, min(places, default=None), state)
+        return [_message(one) for one in cut(found, few, "message", lambda one: one.no)]
 
     @operation(Role.ADMIN, "POST /notifications/{no}/retry", account=True)
     async def retry_notification(self, no: int) -> MessageShown:

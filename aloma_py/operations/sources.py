@@ -85,6 +85,8 @@ class SourceOperations:
         if elsewhere:
             _refuse_to_take_along(kept, given, old["url"])
         sealed = {name: value for name, value in {**kept, **_given(given)}.items() if value}
+        # An import without secrets leaves only their names: a hook must not be open to all because of that.
+        lost = {name for name in old.get("secrets", ()) if name not in kept and given[name] is None}
         options = {
             "url": address.url,
             "branch": _new(branch, old.get("branch")),
@@ -93,7 +95,7 @@ class SourceOperations:
             "host_key": _new(host_key and host_key.strip(), None if elsewhere else old.get("host_key")),
             "automatic": old.get("automatic", False) if automatic is None else automatic,
             "every": _interval(every, old.get("every", DEFAULTS["every"])),
-            "secrets": [name for name in SECRETS if name in sealed],
+            "secrets": [name for name in SECRETS if name in sealed or name in lost],
         }
         _check(options, given, address.kind)
         again = any(options[name] != old.get(name) for name in ("url", "branch", "folder"))

@@ -125,9 +125,9 @@ class TaskOperations:
     async def task_log(self, id: str, after: int = 0, limit: int = MOST, cursor: str | None = None) -> TaskLog:
         """The history after entry number ``after``: ``{task, entries}``; ``cursor`` is the next page's."""
         task = await self._task(id)
-        begin = max(after, read_cursor(cursor, "entry") or 0)
-        found = await self.site.engine.store.entries(task.id, begin)
-        entries = cut(found, check_limit(limit), "entry", lambda entry: entry.n)
+        begin, few = max(after, read_cursor(cursor, "entry") or 0), check_limit(limit)
+        found = await self.site.engine.store.entries(task.id, begin, few + 1)
+        entries = cut(found, few, "entry", lambda entry: entry.n)
         return {"task": self._summary(task), "entries": [entry_to_json(entry) for entry in entries]}
 
     async def follow(self, id: str, after: int = 0) -> AsyncGenerator[TaskLog, None]:

@@ -17,6 +17,7 @@ import msgspec
 import aloma_py
 from aloma_py.durations import parse_duration
 from aloma_py.errors import AlomaError, InputError, StoreError
+from aloma_py.models import Millis
 from aloma_py.operations.answers.transfer import ExportAnswer, ImportAnswer
 from aloma_py.operations.incoming import give_addresses, read_made, texts_of
 from aloma_py.operations.progress import Counting, telling
@@ -87,12 +88,7 @@ class TransferOperations:
     ) -> ExportAnswer:
         """Write the workspace to an open file."""
         site, now = self.site, self.site.engine.clock.now()
-        if (since is not None or ended_only) and not tasks:
-            raise InputError("since and ended_only choose among tasks: they go with tasks only")
-        age = None if since is None else parse_duration(since, "since")
-        if age is not None and age <= 0:
-            raise InputError(f"since is {since!r}; more than nothing was expected, as 30d")
-        wanted = Wanted(tasks, None if age is None else now - age, ended_only)
+        wanted = _wanted(tasks, since, ended_only, now)
         place = site.place()
         manifest = Manifest(
             version=aloma_py.__version__,
@@ -214,7 +210,8 @@ class TransferOperations:
         archive.check(Counting("checking the file", archive.size))
         made = read_made(archive, sealer)
         told = Counting("checking tasks", archive.manifest.counts.get("tasks", 0))
-        check_tasks(archive, self.site.workspace, ids, sealer, told)
+        owners = {"webhook_keys": {one.id for one in made.webhooks}, "firings": {one.id for one in made.schedules}}
+        check_tasks(archive, self.site.workspace, ids, sealer, owners, told)
         return made
 
     async def _bring_in(self) -> None:
@@ -234,6 +231,16 @@ class TransferOperations:
             await Ledger(site.store).note(now, caller.get().name, site.workspace, action, details)
         except StoreError as error:
             logger.error("%s: the ledger lacks %s: %s", site.workspace, action, error)
+
+
+def _wanted(tasks: bool, since: str | None, ended_only: bool, now: Millis) -> Wanted:
+    """What is wanted of the tasks. Raises :class:`~aloma_py.errors.InputError`."""
+    if (since is not None or ended_only) and not tasks:
+        raise InputError("since and ended_only choose among tasks: they go with tasks only")
+    age = None if since is None else parse_duration(since, "since")
+    if age is not None and age <= 0:
+        raise InputError(f"since is {since!r}; more than nothing was expected, as 30d")
+    return Wanted(tasks, None if age is None else now - age, ended_only)
 
 
 async def _open(archive: Archive, passphrase: str | None) -> Sealer | None:

@@ -95,6 +95,7 @@ class RunContext:
         self.outdated = False  # it had to wait for its turn, and the task has changed meanwhile
         self._closed = False
         self._redactor: tuple[tuple[str, ...], Redactor] = ((), services.redactor)  # with the texts of $stash in it
+        self.told_stash: Any = None  # of JavaScript code, which works on a copy of its own
         run_calls.redact = self.redact
         self.child_ids: Iterator[str] | None = None  # of the subtasks of JavaScript code, which has named them already
         self._into: list[tuple[str, str, Any]] = []
@@ -127,8 +128,8 @@ class RunContext:
 
     def _stash_texts(self) -> tuple[str, ...]:
         """The texts in ``$stash``, as it was before the run and as it is now."""
-        now, before = dict.get(self.data, "$stash"), self.before.get("$stash")
-        return secret_texts(now, before) if now or before else ()
+        found = dict.get(self.data, "$stash"), self.before.get("$stash"), self.told_stash
+        return secret_texts(*found) if any(found) else ()
 
     def close(self) -> None:
         """The code has ended. No reference may lead back here, so that the memory is free at once."""

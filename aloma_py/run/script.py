@@ -81,6 +81,7 @@ class ScriptRun:
         if again:  # nothing of what it did before the worker died is kept but the answers that it had
             self._into.clear()
             context.log.clear()
+            context.told_stash = None
             calls = await context.services.store.calls(task.id, context.step.name, context.run_calls.ordinal)
             context.run_calls.keep(calls)
             context.run_calls.made.clear()
@@ -122,6 +123,9 @@ class ScriptRun:
             self._context.log.cut()
         else:
             self._context.log.add(level, line)
+
+    def stash(self, value: Any) -> None:
+        self._context.told_stash = value
 
     async def call(self, kind: str, arguments: list[Any]) -> Any:
         """Answer one call of the code, as JSON."""

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,12 @@ GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream,
 
 
 @asynccontextmanager
-async def control_socket(store: Path, find: Finder) -> AsyncIterator[Path]:
+async def control_socket(
+    store: Path, find: Finder, about: Mapping[str, str | None] | None = None
+) -> AsyncIterator[Path]:
     """Answer requests on the store's control socket while this is open; gives the socket's path.
+
+    ``about`` is what the server says of itself (:data:`aloma_py.serve.wire.ABOUT`).
 
     Only this user may connect (mode 0600). Whoever opens it holds the store's lock, so that a socket that is there
     already was left by a server that died, and is replaced. Raises :class:`~aloma_py.errors.StoreError` where the
@@ -57,7 +61,7 @@ async def control_socket(store: Path, find: Finder) -> AsyncIterator[Path]:
         raise StoreError(f"the control socket {file} cannot be made: {error.strerror or error}") from error
     try:
         async with listener, anyio.create_task_group() as group:
-            group.start_soon(listener.serve, lambda stream: _converse(stream, find))
+            group.start_soon(listener.serve, lambda stream: _converse(stream, find, about or {}))
             try:
                 yield address
             finally:
@@ -76,7 +80,7 @@ async def _listen(address: Path) -> anyio.abc.SocketListener:
         os.umask(before)
 
 
-async def _converse(stream: anyio.abc.SocketStream, find: Finder) -> None:
+async def _converse(stream: anyio.abc.SocketStream, find: Finder, about: Mapping[str, str | None]) -> None:
     """Answer one client's requests, one after another."""
     buffered = BufferedByteReceiveStream(stream)
     try:
@@ -88,7 +92,7 @@ async def _converse(stream: anyio.abc.SocketStream, find: Finder) -> None:
                     error = InputError(f"the request is longer than {wire.MAX_REQUEST:,} bytes")
                     await stream.send(wire.line({"error": wire.error_to_json(error)}))
                     return
-                await _answer(stream, buffered, request, find)
+                await _answer(stream, buffered, request, find, about)
     except GONE:
         pass
     except Exception:  # one client's trouble is nobody else's
@@ -96,18 +100,24 @@ async def _converse(stream: anyio.abc.SocketStream, find: Finder) -> None:
 
 
 async def _answer(
-    stream: anyio.abc.SocketStream, buffered: BufferedByteReceiveStream, request: bytes, find: Finder
+    stream: anyio.abc.SocketStream,
+    buffered: BufferedByteReceiveStream,
+    request: bytes,
+    find: Finder,
+    about: Mapping[str, str | None],
 ) -> None:
+    answer: dict[str, Any]
     try:
         workspace, name, arguments, telling = _read(request)
-        operations = find(workspace)
-        if name == "follow":
-            await _stream(stream, buffered, operations, arguments)
-            answer: dict[str, Any] = {"ok": None}
+        if name == wire.ABOUT:
+            answer = {"ok": dict(about)}
+        elif name == "follow":
+            await _stream(stream, buffered, find(workspace), arguments)
+            answer = {"ok": None}
         elif telling:
-            answer = {"ok": await _telling(stream, operations, name, arguments)}
+            answer = {"ok": await _telling(stream, find(workspace), name, arguments)}
         else:
-            answer = {"ok": await operations.call(name, arguments)}
+            answer = {"ok": await find(workspace).call(name, arguments)}
     except GONE:
         raise
     except Exception as error:

@@ -187,28 +187,34 @@ class House:
         Raises :class:`~aloma_py.errors.LoadError` where that cannot be loaded; then it goes on as it was.
         """
         async with self._reloading:  # one after the other, so that the last one counts
-            facts = await self.store.workspace(name).facts()
-            served = self.served.get(name)
-            if served is None:
-                self._idle.pop(name, None)
-                if not is_closed(facts) and await self._has_steps(name, facts):
-                    await self.open(name)
-                return
-            if is_closed(facts):
-                await self.close(name)
-                return
-            workspace = await self._load(name, facts, empty=True)
-            if workspace.limits != served.engine.limits:  # an engine keeps the limits that it was made with
-                await self.close(name)
-                await self.open(name, empty=True)
-                return
-            steps, connectors = workspace.step_set, served.connectors
-            self._bring_in(name, workspace, connectors)
-            secrets = (*workspace.secrets, *connectors.secrets)
-            served.engine.adopt(steps.steps, steps.libraries, workspace.config, secrets, connectors.registry)
-            before, served.steps = served.steps, steps
-            before.unload()
-            await connectors.close_old()
+            connectors = await self._bring_over(name)
+        if connectors is not None:
+            await connectors.close_old()  # that may take seconds, for which nobody else is to wait
+
+    async def _bring_over(self, name: str) -> ConfiguredConnectors | None:
+        """Does it; gives the workspace's connectors, where some are to be closed now."""
+        facts = await self.store.workspace(name).facts()
+        served = self.served.get(name)
+        if served is None:
+            self._idle.pop(name, None)
+            if not is_closed(facts) and await self._has_steps(name, facts):
+                await self.open(name)
+            return None
+        if is_closed(facts):
+            await self.close(name)
+            return None
+        workspace = await self._load(name, facts, empty=True)
+        if workspace.limits != served.engine.limits:  # an engine keeps the limits that it was made with
+            await self.close(name)
+            await self.open(name, empty=True)
+            return None
+        steps, connectors = workspace.step_set, served.connectors
+        self._bring_in(name, workspace, connectors)
+        secrets = (*workspace.secrets, *connectors.secrets)
+        served.engine.adopt(steps.steps, steps.libraries, workspace.config, secrets, connectors.registry)
+        before, served.steps = served.steps, steps
+        before.unload()
+        return connectors
 
     async def close(self, name: str) -> None:
         """Stop advancing the workspace's tasks: waves under way are dropped, and start again when it is opened."""
@@ -234,13 +240,15 @@ class House:
                 group.start_soon(served.scheduler.wind_down)
 
     async def _serve(self, served: Served, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        served.begun = True
+        served.begun, running = True, False
         try:
             with served.scope:
                 async with served.scheduler.running():
+                    running = True
                     task_status.started()
                     await anyio.sleep_forever()
-            task_status.started()  # also where it was closed before it could begin
+            if not running:  # it was closed before: whoever began it waits for this
+                task_status.started()
         finally:
             with anyio.CancelScope(shield=True):
                 await served.connectors.aclose()

@@ -19,6 +19,7 @@ import anyio.abc
 from aloma_py.errors import AlomaError, InputError, NotFoundError, StoreError
 from aloma_py.groups import unwrapped
 from aloma_py.models import Entry, Millis, Task, TaskState
+from aloma_py.notify.digest import one_line
 from aloma_py.operations import Operations
 from aloma_py.operations.store import purge_old
 from aloma_py.serve.control import control_socket
@@ -101,18 +102,25 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
             listener = _listen(settings.http)
             web = _web_of(store, listener)
             usage = UsageCounter(store)
-            watchers = [_log_ends, usage.watch, *(web.watchers if web is not None else ())]
+            watchers = [log_ends, usage.watch, *(web.watchers if web is not None else ())]
             attach = spans.attach if spans is not None else None
             house = House(store, settings, group, config=what.config, watchers=watchers, attach=attach)
             telling = Telling(store, settings)
             await check_key(store)
+            await clear_interrupted(store)  # first: what an import that died has left is closed
             await _refuse_unknown(what, store)
             served = await house.open(settings.workspace, what.sources, what.libraries, empty=listener is not None)
             await house.open_all(but=settings.workspace)
             counts = await served.engine.store.counts()
             tune_memory()
+            mail = telling.post.server
+            about = {
+                "http": None if listener is None else _address_of(listener),
+                "public": settings.public_url or None,
+                "mail": None if mail is None else str(mail),
+            }
             async with (
-                control_socket(store.path or settings.store, house.find) as socket,
+                control_socket(store.path or settings.store, house.find, about) as socket,
                 _answering(house, web, listener) as address,
             ):
                 group.start_soon(_maintain, store, served.operations)
@@ -155,10 +163,19 @@ async def _answering(house: House, web: Web | None, listener: Socket | None) -> 
     if web is None or listener is None:
         yield None
         return
-    from aloma_py.serve.web.server import address_of, serving
+    from aloma_py.serve.web.server import serving
 
     async with web.opened(house) as app, serving(app, listener):
-        yield address_of(listener)
+        try:
+            yield _address_of(listener)
+        finally:
+            web.events.close()  # whoever listens is not to hold up those who wait for an answer
+
+
+def _address_of(listener: Socket) -> str:
+    from aloma_py.serve.web.server import address_of
+
+    return address_of(listener)
 
 
 async def _refuse_unknown(what: Serving, store: SQLiteStore) -> None:
@@ -245,7 +262,7 @@ async def _write_usage(usage: UsageCounter) -> None:
             await usage.write()
 
 
-def _log_ends(task: Task, entries: Sequence[Entry]) -> None:
+def log_ends(task: Task, entries: Sequence[Entry]) -> None:
     """Say which tasks ended, and loudly those that need somebody."""
     if not task.state.ended:
         return
@@ -253,10 +270,20 @@ def _log_ends(task: Task, entries: Sequence[Entry]) -> None:
     if logger.isEnabledFor(level):
         logger.log(
             level,
-            "task %s (%s): %s: %s",
+            "task %s (%s): %s: %s%s",
             task.id,
             task.name,
             task.state,
             task.reason,
+            _cause(task, entries),
             extra={"action": "task_ended", "workspace": task.workspace, "task": task.id, "state": task.state.value},
         )
+
+
+def _cause(task: Task, entries: Sequence[Entry]) -> str:
+    """The error that ended the task, as it stands in the history: its secrets are hidden there."""
+    error = next((one.error for one in reversed(entries) if one.error is not None), None)
+    if task.state is not TaskState.ERROR or error is None:
+        return ""
+    line = one_line(error.message)
+    return f": {error.type}: {line}" if line else f": {error.type}"

@@ -21,6 +21,10 @@ from aloma_py.models import Json
 MAX_ADDRESS: Final = 100
 """The longest path of a socket, in bytes; the systems' limits are a little above."""
 
+ABOUT: Final = "server"
+"""What a client asks, in place of an operation, for what the server says of itself: an object with ``http`` (where it
+answers; ``None`` for nowhere), ``public`` (where people reach it, as it was told), and ``mail`` (the mail server)."""
+
 MAX_REQUEST: Final = 64 * 1024 * 1024
 """The longest line that a server reads: several times the largest data a task may have."""
 

@@ -103,9 +103,11 @@ def backup(path: str | Path, target: str | Path, told: Told | None = None) -> Ba
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.rename(copy)
-    except (sqlite3.Error, OSError) as error:
+    except BaseException as error:  # also where nobody waits for it any more
         part.unlink(missing_ok=True)
-        raise StoreError(f"the backup {copy} could not be written: {error}") from error
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise StoreError(f"the backup {copy} could not be written: {error}") from error
+        raise
     return BackupInfo(copy, copy.stat().st_size, _fingerprint(place))
 
 

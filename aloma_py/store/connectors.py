@@ -23,6 +23,13 @@ MOST_CALLS: Final = 200_000
 _COLUMNS: Final = "namespace, name, kind, options, sealed, enabled, created_at, updated_at, updated_by"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM connector WHERE workspace = ? "
 
+# CROSS JOIN has the newest calls looked through, and not all tasks of the workspace.
+_CALLS: Final = (
+    "SELECT call.task, call.step, call.method, call.outcome, call.started_at, call.ended_at, call.arguments, "
+    "call.answer FROM call CROSS JOIN task ON task.id = call.task WHERE call.connector = ? AND task.workspace = ? "
+    "AND call.no > (SELECT max(no) FROM call) - ? ORDER BY call.no DESC LIMIT ?"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredConnector:
@@ -84,13 +91,8 @@ class ConnectorStore:
 
     async def calls(self, namespace: str, limit: int) -> builtins.list[ConnectorCall]:
         """The newest recorded calls, the newest first."""
-        sql = (
-            "SELECT call.task, call.step, call.method, call.outcome, call.started_at, call.ended_at, call.arguments, "
-            "call.answer FROM call JOIN task ON task.id = call.task WHERE call.connector = ? AND task.workspace = ? "
-            "AND call.no > (SELECT max(no) FROM call) - ? ORDER BY call.no DESC LIMIT ?"
-        )
         found = (namespace, self.workspace, MOST_CALLS, limit)
-        rows = await self._store.read(lambda connection: connection.execute(sql, found).fetchall())
+        rows = await self._store.read(lambda connection: connection.execute(_CALLS, found).fetchall())
         return [
             ConnectorCall(task, step, method, outcome, started_at, ended_at, loads(arguments), loads(answer))
             for task, step, method, outcome, started_at, ended_at, arguments, answer in rows

@@ -68,3 +68,8 @@ SEALED: Final = (
     Sealed("notification_group", ("name",), group_place, ("name",), group_what),
 )
 """Everything that is encrypted, beside the tasks' ``$stash``."""
+
+FINGERPRINTS: Final = "SELECT DISTINCT substr(stash, 1, 8) FROM task WHERE stash IS NOT NULL" + "".join(
+    f" UNION SELECT substr(sealed, 1, 8) FROM {one.table} WHERE sealed IS NOT NULL" for one in SEALED
+)
+"""Those of the keys that something in a store is encrypted with."""

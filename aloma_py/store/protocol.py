@@ -58,8 +58,8 @@ class WorkspaceStore(Protocol):
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks are in each state; states without tasks are left out."""
 
-    async def entries(self, task_id: str, after: int = 0) -> builtins.list[Entry]:
-        """The history in order, from the entry after number ``after``, with its log lines."""
+    async def entries(self, task_id: str, after: int = 0, limit: int | None = None) -> builtins.list[Entry]:
+        """The history in order, from the entry after number ``after``, with its log lines; ``limit`` at most."""
 
     async def audit(self, task_id: str) -> builtins.list[AuditEntry]: ...
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aloma_py.errors import InputError, StoreError
-from aloma_py.store.places import SEALED, Sealed
+from aloma_py.store.places import FINGERPRINTS, SEALED, Sealed
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.stash import (
     KEY_BYTES,
@@ -41,11 +41,6 @@ NEW_KEY_VARIABLE: Final = "ALOMA_STASH_KEY_NEW"
 
 BATCH: Final = 200
 """How many tasks' values are encrypted anew in one transaction: others write in between."""
-
-
-_FINGERPRINTS: Final = "SELECT DISTINCT substr(stash, 1, 8) FROM task WHERE stash IS NOT NULL" + "".join(
-    f" UNION SELECT substr(sealed, 1, 8) FROM {one.table} WHERE sealed IS NOT NULL" for one in SEALED
-)
 
 
 _STASHES: Final = "SELECT count(*) FROM task WHERE stash IS NOT NULL AND substr(stash, 1, 8) <> ?"
@@ -171,7 +166,7 @@ async def _fingerprints(store: SQLiteStore) -> set[bytes]:
 
 def fingerprints_in(connection: sqlite3.Connection) -> set[bytes]:
     """Of the keys that something in a store is encrypted with: the beginnings of what is encrypted."""
-    return {one for (one,) in connection.execute(_FINGERPRINTS)}
+    return {one for (one,) in connection.execute(FINGERPRINTS)}
 
 
 # ── encrypting anew ─────────────────────────────────────────────────────────────────────────────────────────────────

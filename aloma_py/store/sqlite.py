@@ -21,7 +21,7 @@ from aloma_py.errors import InputError, StoreError
 from aloma_py.models import Millis
 from aloma_py.store import connections, retention, search
 from aloma_py.store.lockfile import FileLock
-from aloma_py.store.places import SEALED
+from aloma_py.store.places import FINGERPRINTS, SEALED
 from aloma_py.store.stash import KEY_VARIABLE, StashCipher, key_file, load_keys
 from aloma_py.store.workspace import SQLiteWorkspaceStore
 from aloma_py.store.writer import GroupWriter, Write, translate
@@ -111,8 +111,25 @@ class SQLiteStore:
         if self._cipher is None:
             self._refuse_another_key()
             key, *before = [self._key] if self._key else load_keys(self.path)
-            self._cipher = StashCipher(key, before)
+            cipher = StashCipher(key, before)
+            cipher.refusal = self._refusal(cipher)
+            self._cipher = cipher
         return self._cipher
+
+    def _refusal(self, cipher: StashCipher) -> str:
+        """Why nothing is to be encrypted: beside values of another key, none of which could be read together again."""
+        if self.path is None or self._reader is None:
+            return ""
+        with self.reading() as reader:
+            found = {one for (one,) in reader.execute(FINGERPRINTS)}
+        if not found or found & cipher.fingerprints:
+            return ""
+        names = ", ".join(sorted(one.hex() for one in found))
+        return (
+            f"the store {self.place} holds values that were encrypted with the key {names}, but the key here is "
+            f"{cipher.fingerprint}: nothing is encrypted with another one beside; give the right one in "
+            f"{key_file(self.path)} or in {KEY_VARIABLE}"
+        )
 
     def _refuse_another_key(self) -> None:
         """Make no new key for a store that holds values of one that is gone: they could never be read again."""

@@ -35,10 +35,12 @@ _NONCE = 12
 class StashCipher:
     """Encrypts and decrypts confidential values with ``key`` (32 bytes; otherwise ``StoreError``).
 
-    What one of the keys ``before`` encrypted is decrypted too; nothing is encrypted with them any more.
+    What one of the keys ``before`` encrypted is decrypted too; nothing is encrypted with them any more. Where there is
+    a ``refusal``, nothing is encrypted at all: it is the ``StoreError`` that is raised instead.
     """
 
-    def __init__(self, key: bytes, before: Iterable[bytes] = ()) -> None:
+    def __init__(self, key: bytes, before: Iterable[bytes] = (), refusal: str = "") -> None:
+        self.refusal = refusal
         self.keys = (key, *(one for one in before if one != key))
         for one in self.keys:
             if len(one) != KEY_BYTES:
@@ -88,6 +90,8 @@ class StashCipher:
         return self._seal(place, self._open(place, blob, what, "belongs elsewhere"))
 
     def _seal(self, place: str, text: bytes) -> bytes:
+        if self.refusal:
+            raise StoreError(self.refusal)
         nonce = os.urandom(_NONCE)
         return self._id + nonce + self._aead.encrypt(nonce, text, place.encode())
 

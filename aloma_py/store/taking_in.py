@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from aloma_py.errors import InputError
 from aloma_py.intake.tasks import new_task_id
@@ -19,14 +21,33 @@ from aloma_py.jsontext import loads
 from aloma_py.models import Task
 from aloma_py.store import records
 from aloma_py.transfer import ROWS, Archive, Sealer
-from aloma_py.transfer.layout import AROUND_TASKS
+from aloma_py.transfer.layout import AROUND_TASKS, LARGEST, TIME
 
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,200}", re.ASCII)
 _OUR_IDS: Final = re.compile(r"task-[0-9a-v]{20}|blob-[0-9a-f]{24}")
 """Ids as they are made: where they stand in data, they are known without a doubt."""
 
 _TASK: Final = {name: at for at, name in enumerate(ROWS["tasks"].columns)}
-_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+_UNREADABLE: Final = (
+    ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, msgspec.ValidationError,
+)  # fmt: skip
+
+
+class _Cycle(msgspec.Struct):
+    """What a task's cycle may be; who has it trusts it."""
+
+    runs: int = 0
+    wave: int = 0
+    matched: bool = False
+    spent: list[str] = []
+    ordinals: dict[str, int] = {}
+    retries: dict[str, tuple[int, TIME]] = {}
+    idle_redos: dict[str, int] = {}
+    held: int = 0
+    owed: int = 0
+    person: str | None = None
+    delivered: bool = False
+    depth: int = 0
 
 
 class Ids:
@@ -49,6 +70,11 @@ class Ids:
             made = new_task_id(at) if kind == "task" else f"blob-{secrets.token_hex(12)}"
         sql = "INSERT OR IGNORE INTO ids VALUES (?, ?, ?)"
         return bool(self._database.execute(sql, (id, kind, made)).rowcount)
+
+    def has_task(self, id: str) -> bool:
+        """Whether the export has a task of that id."""
+        sql = "SELECT 1 FROM ids WHERE old = ? AND kind = 'task'"
+        return self._database.execute(sql, (id,)).fetchone() is not None
 
     def get(self, id: str) -> str:
         """What the id is here; itself, where the export does not have it."""
@@ -137,10 +163,16 @@ def loose_blobs(archive: Archive) -> list[tuple[Any, ...]]:
 
 
 def check_tasks(
-    archive: Archive, workspace: str, ids: Ids, sealer: Sealer | None, told: Callable[[int], None] = lambda count: None
+    archive: Archive,
+    workspace: str,
+    ids: Ids,
+    sealer: Sealer | None,
+    owners: Mapping[str, Collection[str]],
+    told: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Read all tasks of the export with all around them, and fill ``ids``. ``told`` is called with each that was read.
 
+    ``owners`` are the ids of its webhooks and schedules, by the member whose lines belong to them.
     Raises :class:`~aloma_py.errors.InputError` for the first thing that is not as it should be.
     """
     for row in loose_blobs(archive):
@@ -148,9 +180,13 @@ def check_tasks(
     for bundle in bundles(archive):
         _check_bundle(bundle, workspace, ids, sealer)
         told(1)
-    for name in ("versions", "files", "webhook_keys", "firings"):
+    for name in ("versions", "files"):
         for _ in archive.rows(name):
             pass
+    for name, known in owners.items():
+        for number, row in archive.rows(name):
+            if row[0] not in known:
+                raise ROWS[name].wrong(number, f"there is no {ROWS[name].columns[0]} {row[0][:80]!r} in the file")
 
 
 def _check_bundle(bundle: Bundle, workspace: str, ids: Ids, sealer: Sealer | None) -> None:
@@ -159,6 +195,8 @@ def _check_bundle(bundle: Bundle, workspace: str, ids: Ids, sealer: Sealer | Non
         raise rows.wrong(number, f"{bundle.id[:80]!r} is no id of a task")
     try:
         task = read_task(bundle.task, workspace)
+        cycle = bundle.task[_TASK["cycle"]]
+        msgspec.convert(loads(cycle) if cycle else {}, _Cycle)
         entries = [records.read_entry(row) for row in bundle.around["history"]]
         for call in bundle.around["calls"]:
             records.read_call(call)
@@ -188,12 +226,18 @@ def _check_task(number: int, task: Task) -> None:
         wrong = "its tags are no texts"
     elif task.state.ended and task.ended_at is None:
         wrong = f"it is {task.state}, but does not say when it ended"
-    elif task.revision < 0 or task.last_entry < 0 or task.cycle.runs < 0 or task.cycle.wave < 0:
+    elif not all(0 <= one <= LARGEST for one in _numbers(task)):
         wrong = "it has numbers that cannot be"
-    elif any(retry.attempt < 1 for retry in task.cycle.retries.values()):
+    elif not all(1 <= retry.attempt <= LARGEST for retry in task.cycle.retries.values()):
         wrong = "it has attempts that cannot be"
     if wrong is not None:
         raise ROWS["tasks"].wrong(number, wrong)
+
+
+def _numbers(task: Task) -> tuple[int, ...]:
+    cycle = task.cycle
+    counted = (*cycle.ordinals.values(), *cycle.idle_redos.values(), cycle.runs, cycle.wave)
+    return (*counted, cycle.held, cycle.owed, cycle.depth, task.revision, task.last_entry)
 
 
 def _are_texts(value: Any) -> bool:
@@ -239,11 +283,17 @@ def read_task(row: tuple[Any, ...], workspace: str) -> Task:
 
 
 def task_row(row: tuple[Any, ...], task: Task, ids: Ids, stash: bytes | None) -> tuple[tuple[Any, ...], str]:
-    """The row of ``task`` and its first data's text, with the ids that it has here; JSON stays as it was written."""
+    """The row of ``task`` and its first data's text, with the ids that it has here; JSON stays as it was written.
+
+    A parent that is not in the export is none: the store may have a task of that id, which is somebody else's.
+    """
     found: dict[str, Any] = {name: row[at] for name, at in _TASK.items()}
     for name in ("data", "initial", "result", "on_expire", "cycle", "reason"):
         found[name] = ids.within(found[name])
     found["id"] = ids.get(task.id)
-    found["parent"] = None if task.parent is None else ids.get(task.parent)
+    if task.parent is not None and ids.has_task(task.parent):
+        found["parent"] = ids.get(task.parent)
+    else:
+        found["parent"] = found["into_path"] = None
     found |= {"workspace": task.workspace, "wake_at": records.wake_at(task), "stash": stash}
     return tuple(found[name] for name in records.TASK_COLUMNS), str(found["initial"])

@@ -149,13 +149,14 @@ class SQLiteWorkspaceStore:
         rows = await self._store.read(lambda connection: connection.execute(sql, (self.workspace,)).fetchall())
         return {TaskState(state): number for state, number in rows}
 
-    async def entries(self, task_id: str, after: int = 0) -> builtins.list[Entry]:
+    async def entries(self, task_id: str, after: int = 0, limit: int | None = None) -> builtins.list[Entry]:
         columns = ", ".join(f"entry.{name}" for name in ENTRY_COLUMNS)
         sql = (
             f"SELECT {columns} FROM entry JOIN task ON task.id = entry.task "
-            "WHERE entry.task = ? AND task.workspace = ? AND entry.n > ? ORDER BY entry.n"
+            "WHERE entry.task = ? AND task.workspace = ? AND entry.n > ? ORDER BY entry.n LIMIT ?"
         )
-        return [records.read_entry(row) for row in self._all(sql, (task_id, self.workspace, after))]
+        values = (task_id, self.workspace, after, -1 if limit is None else limit)
+        return [records.read_entry(row) for row in self._all(sql, values)]
 
     async def audit(self, task_id: str) -> builtins.list[AuditEntry]:
         rows = self._all(_around("audit", "at", "kind", "text", "details"), (task_id, self.workspace))

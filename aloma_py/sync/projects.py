@@ -104,8 +104,10 @@ def _list(read_tree: Callable[[bytes], Tree], top: bytes, stop: Stop) -> dict[st
     """All files by their path; what has no path in UTF-8 is left out."""
     found: dict[str, _File] = {}
     waiting = [("", top, 0)]
+    folders = 0  # one that is in itself many times over has few objects, and no end
     while waiting:
         stop.check()
+        folders += 1
         above, id, depth = waiting.pop()
         if depth > MAX_DEPTH:
             raise SourceError(f"the repository has folders deeper than {MAX_DEPTH}")
@@ -120,6 +122,8 @@ def _list(read_tree: Callable[[bytes], Tree], top: bytes, stop: Stop) -> dict[st
                 found[path] = _File(mode, child)
         if len(found) > MAX_FILES:
             raise SourceError(f"the repository has more than {MAX_FILES:,} files: keep steps in one of their own")
+        if folders > MAX_FILES:
+            raise SourceError(f"the repository has more than {MAX_FILES:,} folders: keep steps in one of their own")
     return dict(sorted(found.items()))
 
 

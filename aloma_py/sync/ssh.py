@@ -19,6 +19,7 @@ from aloma_py.errors import InputError
 from aloma_py.sync.address import Address
 from aloma_py.sync.errors import SourceError
 from aloma_py.sync.packs import MAX_BYTES, too_large
+from aloma_py.sync.reach import allowed
 from aloma_py.sync.stopping import Stop
 
 ANY: Final = "any"
@@ -137,6 +138,7 @@ class _Vendor(SSHVendor):
                     *_: Any, **__: Any) -> Any:  # fmt: skip
         link = socket.create_connection((host, port or 22), timeout=self._stop.left(CONNECT))
         self._stop.closing(link.close)
+        allowed(link, host)
         transport = paramiko.Transport(link)
         transport.set_log_channel(_LOG)
         self._stop.closing(transport.close)

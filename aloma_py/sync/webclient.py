@@ -14,6 +14,7 @@ from dulwich.client import Urllib3HttpGitClient, default_urllib3_manager
 from aloma_py.sync.address import Address
 from aloma_py.sync.errors import SourceError
 from aloma_py.sync.packs import MAX_BYTES, too_large
+from aloma_py.sync.reach import watch
 from aloma_py.sync.stopping import Stop
 
 WAIT: Final = 30.0
@@ -39,6 +40,7 @@ class _Client(Urllib3HttpGitClient):
     def __init__(self, address: Address, headers: dict[str, str], stop: Stop) -> None:
         # Without git's configuration: neither this machine's nor its user's is to change what is asked for.
         pool = default_urllib3_manager(None, base_url=address.url)
+        watch(pool)
         super().__init__(address.url, pool_manager=pool, config=None, quiet=True)
         self._address = address
         self._headers = headers

@@ -43,7 +43,11 @@ DOCUMENTS: Final = (WORKSPACE, SCRIPTS, VARIABLES, WEBHOOKS, SCHEDULES, SOURCE, 
 FOLDERS: Final = {"step": "steps/", "library": "libraries/"}
 
 _WHOLE = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_TYPES: Final[Mapping[str, Any]] = {"text": str, "whole": _WHOLE, "json": msgspec.Raw, "bytes": str}
+LARGEST: Final = 2**53
+"""The largest number of what is counted up."""
+
+TIME = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_999)]  # the years 1 to 9999
+_TYPES: Final[Mapping[str, Any]] = {"text": str, "whole": _WHOLE, "time": TIME, "json": msgspec.Raw, "bytes": str}
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,8 +57,9 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 class Rows:
     """The lines of a member: a row of values for each, in the order of ``columns``.
 
-    A column is ``text``, ``whole`` (a number), ``json`` (JSON text, which stands in the line as it is) or ``bytes``
-    (base64), with ``?`` where it may be empty: then the row has ``None``.
+    A column is ``text``, ``whole`` (a number), ``time`` (a number that can be shown as a date), ``json`` (JSON text,
+    which stands in the line as it is) or ``bytes`` (base64), with ``?`` where it may be empty: then the row has
+    ``None``.
     """
 
     def __init__(self, name: str, columns: Mapping[str, str]) -> None:
@@ -69,7 +74,7 @@ class Rows:
         ]
         line = msgspec.defstruct("Line", [*needed, *others], bases=(_Line,), forbid_unknown_fields=True)
         self._decode = msgspec.json.Decoder(line).decode
-        self._plain = set(self._kinds) <= {"text", "whole"}
+        self._plain = set(self._kinds) <= {"text", "whole", "time"}
 
     def encode(self, row: Sequence[Any]) -> bytes:
         """The line of a row, with its end."""
@@ -134,37 +139,37 @@ ROWS: Final[Mapping[str, Rows]] = {
     name: Rows(f"{name}.ndjson", columns)
     for name, columns in {
         "versions": {
-            "kind": "text", "name": "text", "n": "whole", "version": "text", "at": "whole", "by": "text",
+            "kind": "text", "name": "text", "n": "whole", "version": "text", "at": "time", "by": "text",
             "text": "text?",
         },
         "tasks": {
-            "id": "text", "created_at": "whole", "parent": "text?", "into_path": "text?", "wait_for": "whole",
-            "revision": "whole", "state": "text", "updated_at": "whole", "ended_at": "whole?", "due_at": "whole?",
-            "expires_at": "whole?", "last_entry": "whole", "name": "text", "tags": "json?", "reason": "text?",
+            "id": "text", "created_at": "time", "parent": "text?", "into_path": "text?", "wait_for": "whole",
+            "revision": "whole", "state": "text", "updated_at": "time", "ended_at": "time?", "due_at": "time?",
+            "expires_at": "time?", "last_entry": "whole", "name": "text", "tags": "json?", "reason": "text?",
             "result": "json?", "on_expire": "json?", "cycle": "json?", "stash": "bytes?", "data": "json",
             "initial": "json",
         },
         "history": {
-            **_AROUND, "n": "whole", "kind": "text", "started_at": "whole", "ended_at": "whole", "step": "text?",
+            **_AROUND, "n": "whole", "kind": "text", "started_at": "time", "ended_at": "time", "step": "text?",
             "version": "text?", "wave": "whole?", "attempt": "whole", "outcome": "text", "changes": "json?",
             "conflicts": "json?", "effects": "json?", "error": "json?", "logs": "json?",
         },
         "calls": {
             **_AROUND, "step": "text", "ordinal": "whole", "attempt": "whole", "connector": "text", "method": "text",
-            "digest": "text", "position": "whole", "outcome": "text", "key": "text", "started_at": "whole",
-            "ended_at": "whole", "arguments": "json", "answer": "json",
+            "digest": "text", "position": "whole", "outcome": "text", "key": "text", "started_at": "time",
+            "ended_at": "time", "arguments": "json", "answer": "json",
         },
-        "audit": {**_AROUND, "at": "whole", "kind": "text", "text": "text", "details": "json?"},
+        "audit": {**_AROUND, "at": "time", "kind": "text", "text": "text", "details": "json?"},
         "visualizations": {
-            **_AROUND, "at": "whole", "type": "text", "name": "text", "data": "json", "options": "json?",
+            **_AROUND, "at": "time", "type": "text", "name": "text", "data": "json", "options": "json?",
         },
         "blobs": {
             "id": "text", "task": "text?", "name": "text?", "mimetype": "text?", "meta": "json?",
-            "created_at": "whole", "content": "bytes",
+            "created_at": "time", "content": "bytes",
         },
-        "files": {"name": "text", "at": "whole", "content": "bytes"},
-        "webhook_keys": {"webhook": "text", "key": "text", "task": "text", "at": "whole"},
-        "firings": {"schedule": "text", "at": "whole", "task": "text?", "why": "text?"},
+        "files": {"name": "text", "at": "time", "content": "bytes"},
+        "webhook_keys": {"webhook": "text", "key": "text", "task": "text", "at": "time"},
+        "firings": {"schedule": "text", "at": "time", "task": "text?", "why": "text?"},
     }.items()
 }  # fmt: skip
 """The members with lines, by name without ``.ndjson``, in the order in which they are written."""
@@ -182,8 +187,8 @@ class Script(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     file: str
     enabled: bool
     description: str | None
-    created_at: _WHOLE
-    updated_at: _WHOLE
+    created_at: TIME
+    updated_at: TIME
     updated_by: str
 
 
@@ -194,7 +199,7 @@ class Variable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     secret: bool
     value: Any
     description: str | None
-    updated_at: _WHOLE
+    updated_at: TIME
     updated_by: str
 
 
@@ -203,9 +208,9 @@ class Webhook(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: str
     options: dict[str, Any]
     has_secret: bool
-    created_at: _WHOLE
+    created_at: TIME
     created_by: str
-    last_at: _WHOLE | None
+    last_at: TIME | None
     accepted: _WHOLE
 
 
@@ -214,9 +219,9 @@ class Schedule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: str
     enabled: bool
     options: dict[str, Any]
-    next_at: _WHOLE | None
-    last_at: _WHOLE | None
-    created_at: _WHOLE
+    next_at: TIME | None
+    last_at: TIME | None
+    created_at: TIME
     created_by: str
 
 
@@ -224,13 +229,13 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     options: dict[str, Any]
     has_secret: bool
     hook: str | None
-    next_at: _WHOLE | None
-    last_at: _WHOLE | None
+    next_at: TIME | None
+    last_at: TIME | None
     taken: str | None
     error: str | None
     seen: dict[str, Any]
     failures: _WHOLE
-    updated_at: _WHOLE
+    updated_at: TIME
     updated_by: str
 
 
@@ -241,8 +246,8 @@ class Connector(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     options: dict[str, Any]
     has_secret: bool
     enabled: bool
-    created_at: _WHOLE
-    updated_at: _WHOLE
+    created_at: TIME
+    updated_at: TIME
     updated_by: str
 
 
@@ -254,7 +259,7 @@ class Workspace(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_d
     health_enabled: bool = False
     notification_groups: list[str] = []
     limits: dict[str, Any] = {}
-    created_at: _WHOLE | None = None
+    created_at: TIME | None = None
 
 
 class Sealed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -66,12 +66,12 @@ class Installation:
         return json.loads(self(*words, "--json", **more))
 
     @contextmanager
-    def serving(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    def serving(self, **more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """A server that is ready, and the address of its HTTP side."""
         process = subprocess.Popen(
             [sys.executable, "-m", "aloma_py.cli", "serve"],
             cwd=self.folder,
-            env=self.environment(),
+            env=self.environment(**more),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -176,3 +176,18 @@ def _all(place: Installation) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = place.json("task", "list", "--limit", "1000")
         if all(one["state"] not in ("pending", "running") for one in found):
             return found
+
+
+def test_commands_say_where_the_server_answers_whatever_their_own_settings_are(installation: Installation) -> None:
+    mail = {"ALOMA_SMTP": "smtp://127.0.0.1:2525?starttls=no", "ALOMA_MAIL_FROM": "aloma@example.org"}
+    with installation.serving(**mail) as (_, address):
+        made = installation.json("webhook", "add", "people")
+        assert made["url"] == address + made["path"]
+        assert installation.json("webhook", "list", "--show-urls")[0]["url"] == made["url"]
+        found = {one["what"]: one["text"] for one in installation.json("doctor", ALOMA_HTTP="127.0.0.1:9")}
+        assert found["HTTP"] == f"the server answers at {address}"
+        assert found["mail"].startswith("the server gives mails to 127.0.0.1:2525;")
+    with installation.serving(ALOMA_PUBLIC_URL="https://aloma.example.com/"):
+        assert installation.json("webhook", "show", "people")["url"] == "https://aloma.example.com" + made["path"]
+    found = installation.json("webhook", "show", "people", ALOMA_HTTP="127.0.0.1:9")
+    assert found["url"] == "http://127.0.0.1:9" + made["path"]

@@ -66,6 +66,8 @@ class BenchRun:
 
     def log(self, level: str, line: str) -> None: ...
 
+    def stash(self, value: Any) -> None: ...
+
 
 def spec() -> str:
     return json.dumps(

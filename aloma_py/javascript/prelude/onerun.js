@@ -1,6 +1,6 @@
 // One run: its copy of the data, what it asked for, and what it has to say to the engine.
 const { stringify } = JSON;
-const { hasOwn, defineProperty } = Object;
+const { hasOwn, defineProperty, getOwnPropertyDescriptor } = Object;
 const { after } = internal;
 const NativePromise = Promise;
 const PENDING_CALLS = 10_000;
@@ -39,6 +39,7 @@ class Run {
     this.missing = null;
     this.said = [];            // the messages of this turn, and their length
     this.saidLength = 0;
+    this.stash = stringify(spec.data.$stash);  // as the engine knows it
     this.most = spec.limits.dataBytes * 2 + 100_000;  // characters of a message
     this.floats = 0;           // promises under way that the code does not wait for
     this.returned = false;
@@ -84,9 +85,21 @@ class Run {
 
   // What was said in this turn goes out at its end; of a run that failed in it, only its log.
   flush(whole, outbox) {
+    if (!whole || this.said.length) this.tellStash(outbox);
     for (const [kind, told] of this.said) if (whole || kind === 'log') outbox.push(told);
     this.said = [];
     this.saidLength = 0;
+  }
+
+  // What is confidential goes out before what may have it in it.
+  tellStash(outbox) {
+    try {
+      const value = getOwnPropertyDescriptor(this.data, '$stash')?.value;
+      const stash = value === undefined ? this.stash : stringify(internal.plain(value, [], this.spec.limits.depth + 4));
+      if (stash === this.stash || stash.length > this.most) return;
+      this.stash = stash;
+      outbox.push(`["stash",${this.id},${stash}]`);
+    } catch { }  // it is no data: the run fails of it
   }
 
   op(name, ...args) {

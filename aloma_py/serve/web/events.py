@@ -53,6 +53,9 @@ CHECK_SECONDS: Final = 60.0
 AT_ONCE: Final = 100
 """How many events are sent in one go."""
 
+BYTES_AT_ONCE: Final = 32 * 1024
+"""After how many bytes no more are: what a client does not read is in memory, for each of them."""
+
 WOKEN: Final = 20
 """How many listeners are woken in one go."""
 
@@ -158,13 +161,15 @@ class Listener:
         return self.place < self.channel.oldest
 
     def take(self) -> bytes:
-        """The text of the next events, of :data:`AT_ONCE` at most; empty where there are none for it."""
+        """The text of the next events, of about as much as may be sent in one go; empty where there are none for it."""
         texts: list[bytes] = []
+        size = 0
         for event in self.channel.since(self.place):
             self.place = event.id + 1
             if event.kind in self.kinds and (self.task is None or event.task == self.task):
                 texts.append(event.text)
-                if len(texts) == AT_ONCE:
+                size += len(event.text)
+                if len(texts) == AT_ONCE or size >= BYTES_AT_ONCE:
                     break
         return b"".join(texts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from types import SimpleNamespace
 from typing import Final
 
@@ -26,6 +27,9 @@ PREFIX: Final = "/hook/"
 MAX_BYTES: Final = 10 * 1024 * 1024
 BODY_SECONDS: Final = 30
 
+AT_ONCE: Final = 4
+"""How many bodies are taken in at once for one address: each is in memory until it is whole."""
+
 _ROUTE: Final = SimpleNamespace(path="/hook/{id}")
 """What the request's log says in the place of the path, which nobody else is to know."""
 
@@ -39,6 +43,7 @@ class Hooks:
         self._store = store
         self._app = app
         self._clock = clock or SystemClock()
+        self._under_way: Counter[str] = Counter()  # bodies that come in, by the address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -64,11 +69,18 @@ class Hooks:
         if source is None:
             return problem(404, "there is nothing here", {"Connection": "close"})
         check_open(self._store, source.workspace)
+        if self._under_way[id] >= AT_ONCE:
+            return problem(503, "others are told here just now; try again", {"Connection": "close", "Retry-After": "5"})
+        self._under_way[id] += 1
         try:
             with anyio.fail_after(BODY_SECONDS):
                 body = await _read(request)
         except TimeoutError:
             return problem(408, f"the body did not come within {BODY_SECONDS} s", {"Connection": "close"})
+        finally:
+            self._under_way[id] -= 1
+            if not self._under_way[id]:
+                del self._under_way[id]
         if body is None:
             return problem(413, f"the body is larger than {MAX_BYTES:,} bytes", {"Connection": "close"})
         return await self._take(source, request, body)

@@ -164,7 +164,8 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
-    """Answer requests while this is open."""
+    """Answer requests while this is open. Those under way then have :data:`CLOSING` to end, also where all else is
+    cancelled."""
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -177,11 +178,12 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
         timeout_graceful_shutdown=CLOSING,
     )
     server = _Server(config)
-    ended = anyio.Event()
+    ended, working = anyio.Event(), anyio.CancelScope(shield=True)
 
     async def serve() -> None:
         try:
-            await server.serve([listener])
+            with working:
+                await server.serve([listener])
         finally:
             ended.set()
 
@@ -193,4 +195,5 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
             server.should_exit = True
             with anyio.move_on_after(CLOSING + 2, shield=True):
                 await ended.wait()
+            working.cancel()
             group.cancel_scope.cancel()

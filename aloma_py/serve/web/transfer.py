@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Annotated, Final, cast
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Send
 
 from aloma_py import jsontext
 from aloma_py.errors import InputError, StoreError
@@ -25,6 +27,8 @@ from aloma_py.serve.web.guard import ACCOUNT, Guard
 from aloma_py.serve.web.openapi import documented
 from aloma_py.serve.web.problems import AccessError, problem
 from aloma_py.serve.web.routes import Finder
+
+logger = logging.getLogger("aloma_py.serve")
 
 ZIP: Final = "application/zip"
 
@@ -61,7 +65,12 @@ def transfer_router(find: Finder, guard: Guard) -> APIRouter:
     """``POST /workspaces/{workspace}/export`` and ``…/import``."""
     router = APIRouter()
     slots = _Slots()
+    _add_export(router, find, guard, slots)
+    _add_import(router, find, guard, slots)
+    return router
 
+
+def _add_export(router: APIRouter, find: Finder, guard: Guard, slots: _Slots) -> None:
     @router.post(
         "/workspaces/{workspace}/export",
         summary="The workspace as a file, from which it can be made elsewhere.",
@@ -73,7 +82,7 @@ def transfer_router(find: Finder, guard: Guard) -> APIRouter:
         operations = find(workspace)
         await operations.site.check_workspace()
         given = (wanted or ExportWanted()).model_dump()
-        with slots.one():
+        with slots.one(), _making_room():
             file = await anyio.to_thread.run_sync(_temporary, operations)
             try:
                 with _asked_by(who):
@@ -88,8 +97,10 @@ def transfer_router(find: Finder, guard: Guard) -> APIRouter:
             "Content-Disposition": f'attachment; filename="{workspace}.zip"',
             **({WARNING: made["warning"]} if "warning" in made else {}),
         }
-        return StreamingResponse(_pieces(file), 200, headers, ZIP)
+        return _Download(file, headers)
 
+
+def _add_import(router: APIRouter, find: Finder, guard: Guard, slots: _Slots) -> None:
     @router.post(
         "/workspaces/{workspace}/import",
         summary="Make a workspace of a file that an export gave; the body is the file.",
@@ -119,7 +130,7 @@ def transfer_router(find: Finder, guard: Guard) -> APIRouter:
         if operations.site.stopping:
             raise StoreError("the engine is stopping and takes nothing new")
         passphrase = request.headers.get(PASSPHRASE)
-        with slots.one():
+        with slots.one(), _making_room():
             file = await anyio.to_thread.run_sync(_temporary, operations)
             with file:
                 try:
@@ -135,8 +146,6 @@ def transfer_router(find: Finder, guard: Guard) -> APIRouter:
                         new_addresses=new_addresses,
                     )
         return Response(jsontext.dumps(answer).encode("utf-8", "replace"), 201, media_type="application/json")
-
-    return router
 
 
 class _Slots:
@@ -165,6 +174,15 @@ def _asked_by(who: Caller) -> Iterator[None]:
         caller.reset(token)
 
 
+@contextmanager
+def _making_room() -> Iterator[None]:
+    """A disk that is full is no mistake of whoever asks, and none of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the file cannot be kept beside the store: {error.strerror or error}") from error
+
+
 def _temporary(operations: Operations) -> IO[bytes]:
     """A file without a name, where the store is: there is room for what it holds, and only its user reads there."""
     return cast(IO[bytes], tempfile.TemporaryFile(dir=operations.site.place().parent))
@@ -189,7 +207,25 @@ async def _receive(request: Request, file: IO[bytes]) -> None:
         await anyio.to_thread.run_sync(file.write, piece)
 
 
+class _Download(StreamingResponse):
+    """A file as an answer, closed at its end: also where whoever asked for it takes no more of it."""
+
+    def __init__(self, file: IO[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(_pieces(file), 200, headers, ZIP)
+        self._file = file
+
+    async def stream_response(self, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            with anyio.fail_after(PIECE_SECONDS):
+                await send(message)
+
+        with self._file:
+            try:
+                await super().stream_response(send_in_time)
+            except TimeoutError:
+                logger.info("a file was not taken for %d seconds, and is not sent any more", PIECE_SECONDS)
+
+
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    with file:
-        while piece := await anyio.to_thread.run_sync(file.read, _PIECE):
-            yield piece
+    while piece := await anyio.to_thread.run_sync(file.read, _PIECE):
+        yield piece

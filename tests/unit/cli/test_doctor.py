@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 
@@ -27,3 +29,22 @@ def test_what_is_wrong_is_told_with_its_cure(shell, monkeypatch: pytest.MonkeyPa
     assert verdicts(shell, status=1)["store"][0] == "wrong"
     monkeypatch.setenv("ALOMA_STORE", str(shell.folder / "nowhere" / "aloma.db"))
     assert "no folder that can be written to" in verdicts(shell, status=1)["folder"][1]
+
+
+def test_a_key_that_is_missing_or_another_one_is_told(shell) -> None:
+    shell("secret", "set", "TOKEN", "a long enough one")
+    file = shell.folder / "aloma.db.key"
+    right = file.read_text()
+    file.unlink()
+    assert "aloma.db.key is missing" in verdicts(shell, status=1)["key"][1]
+    assert not file.exists()
+    file.write_text(base64.b64encode(b"o" * 32).decode())
+    file.chmod(0o600)
+    assert "the store's secrets are encrypted with" in verdicts(shell, status=1)["key"][1]
+    assert "nothing is encrypted with another one beside" in shell.refused(
+        "secret", "set", "OTHER", "another long one", status=3
+    )
+    file.write_text("no key")
+    assert "holds no key" in verdicts(shell, status=1)["key"][1]
+    file.write_text(right)
+    assert verdicts(shell)["key"][0] == "ok"

@@ -162,7 +162,14 @@ def test_the_workspaces_of_the_project(stored: Shell) -> None:
         (project / ".aloma.yaml").write_text(text)
         assert said in stored.refused("pull", "-p", "project")
     (project / ".aloma.yaml").write_text("pull: {workspaces: [12345]}")
-    assert "'12345' has no stored steps" in stored.refused("pull", "-p", "project")
+    assert "there is no workspace '12345'" in stored.refused("pull", "-p", "project")
+    stored("workspace", "add", "empty")
+    assert "'empty' has no stored steps" in stored.refused("pull", "empty", "-p", "project")
+
+
+def test_a_repository_in_a_folder_that_there_is_not_is_told_so(stored: Shell) -> None:
+    for given in ("nowhere", "some/where", "./nowhere"):
+        assert f"there is no folder '{given}'" in stored.refused("workspace", "source", "--repo", given)
 
 
 def test_nothing_is_written_outside_of_the_project(stored: Shell) -> None:

@@ -104,6 +104,19 @@ async def test_the_setting_says_what_is_refused(monkeypatch: pytest.MonkeyPatch)
     assert len(connections) == 1
 
 
+@pytest.mark.parametrize(
+    ("address", "networks"),
+    [
+        ("0.0.0.0", "127.0.0.0/8"), ("::", "127.0.0.0/8"), ("0.0.0.0", "::1"), ("::ffff:0.0.0.0", "127.0.0.0/8"),
+        ("::ffff:10.1.2.3", "10.0.0.0/8"), ("64:ff9b::a01:203", "10.0.0.0/8"), ("2002:a01:203::1", "10.0.0.0/8"),
+        ("fe80::1%eth0", "fe80::/10"),
+    ],
+)  # fmt: skip
+def test_an_address_in_another_form_is_the_same(address: str, networks: str) -> None:
+    assert outbound.is_refused(address, read_networks(networks))
+    assert not outbound.is_refused("192.0.2.1", read_networks(networks))
+
+
 async def test_a_redirect_to_a_refused_address_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
     async def handle(stream: anyio.abc.SocketStream) -> None:
         async with stream:

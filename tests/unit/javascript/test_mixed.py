@@ -210,3 +210,41 @@ async def test_only_what_the_code_changes_is_changed(tmp_path):
             wanted["w"] = {"made": [1, "x"]}
         assert outcome.errors == {}
         assert repr(outcome.data) == repr(wanted)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "data.$stash.key = 'ge' + 'heim ä'; console.log(data.$stash.key); throw new Error(data.$stash.key);",
+        "await 0; data.$stash = {a: [{key: 'ge' + 'heim ä'}]}; const key = data.$stash.a[0].key; console.log(key); "
+        "try { await connectors.utils.sleep({milliseconds: key}) } catch (error) { console.log(error, key) }",
+        "data.$stash.key = 'ge' + 'heim ä'; await connectors.keeper.keep({key: data.$stash.key}); data.kept = 1;",
+        "data.$stash.key = 'ge' + 'heim ä'; await connectors.keeper.keep({key: data.$stash.key}); throw Error('x');",
+        "data.$stash.key = 'ge' + 'heim ä'; console.log(data.$stash.key); data.f = () => 1;",
+        "data.$stash.f = () => 1; data.$stash.key = 'ge' + 'heim ä'; throw new Error('x');",
+    ],
+)
+async def test_what_a_run_puts_into_the_stash_is_hidden_from_then_on_however_it_ends(tmp_path, body):
+    class Keeper:
+        namespace = "keeper"
+        methods = ("keep",)
+        default = None
+        recorded = True
+
+        async def call(self, method, arguments, context):
+            assert arguments == {"key": "geheim ä"}
+            return {"you said": arguments["key"]}
+
+    workspace = Workspace.load(script(tmp_path, "one", "{go: true}", body), connectors=[Keeper()])
+    async with SQLiteStore(tmp_path / "tasks.db") as store:
+        handle = store.workspace(workspace.name)
+        engine = workspace.engine(handle, cipher=lambda: store.cipher)
+        scheduler = Scheduler(engine)
+        task = new_task(workspace.name, "task", {"go": True}, via={"type": "api"}, now=engine.clock.now())
+        async with scheduler.running():
+            await engine.submit([task])
+            await scheduler.quiet()
+        outcome = await read_outcome(handle, task.id)
+        assert outcome.runs
+    files = [file.read_bytes() for file in tmp_path.glob("tasks.db*")]
+    assert not [file for file in files if b"geheim" in file]

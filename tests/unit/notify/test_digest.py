@@ -66,7 +66,7 @@ def test_the_most_frequent_causes_come_first_and_workspaces_apart() -> None:
     ]  # fmt: skip
     text = plain_page(made)
     assert "orders: 2 failed, 1 needs attention" in text
-    assert "1 task failed in between, and do so no more." in text
+    assert "1 task failed in between, and does so no more." in text
     assert "From 2026-03-01 12:00:00 to 2026-03-01 12:15:00 UTC." in text
 
 

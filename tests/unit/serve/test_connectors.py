@@ -16,11 +16,12 @@ from pydantic import BaseModel, SecretStr
 from aloma_py import plugins
 from aloma_py.connect.connector import CallContext
 from aloma_py.connect.kinds import Kinds
-from aloma_py.errors import AlomaError, CallError, InputError, NotFoundError, StaleTask, StateError
+from aloma_py.errors import AlomaError, CallError, InputError, NotFoundError, StaleTask, StateError, StoreError
 from aloma_py.models import Json
 from aloma_py.operations import ALL, Caller, Role
 from aloma_py.serve.house import House
 from aloma_py.settings import Settings
+from aloma_py.store import connectors
 from aloma_py.store.connectors import ConnectorStore
 from aloma_py.store.rotation import rotate
 from aloma_py.store.sqlite import SQLiteStore
@@ -190,6 +191,15 @@ async def test_one_that_cannot_be_decrypted_is_told_and_the_others_are_there(tmp
         found = {one["namespace"]: (one["state"], one["problem"]) for one in await world.ask("list_connectors")}
         assert found["crmExample"] == ("ready", None)
         assert found["moved"][0] == "unavailable" and "is damaged, or belongs elsewhere" in found["moved"][1]
+        with pytest.raises(StateError, match="only with another configuration"):
+            await world.ask("update_connector", name="moved", namespace="elsewhere")
+        changed = await world.ask("update_connector", name="moved", rename="Old one", enabled=False)
+        assert (changed["name"], changed["state"]) == ("Old one", "disabled")
+        back = "UPDATE connector SET namespace = 'other' WHERE namespace = 'moved'"
+        await world.store.writer.write(Write(job=lambda connection: connection.execute(back)))
+        assert ConnectorStore(world.store, "default").get("other").config["token"] == TOKEN  # nothing of it is lost
+        await world.store.writer.write(Write(job=lambda connection: connection.execute(sql)))
+        await world.ask("update_connector", name="moved", enabled=True)
         mended = await world.ask("update_connector", name="moved", config={"address": "a", "token": TOKEN})
         assert mended["state"] == "ready"
 
@@ -390,6 +400,19 @@ async def test_a_plugin_that_comes_later_takes_what_is_there(tmp_path: Path, mon
         assert (changed["state"], changed["config"], changed["secrets"]) == ("ready", {"address": "a"}, ["token"])
 
 
+async def test_one_is_stored_also_where_the_store_cannot_be_read_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as world:
+
+        async def reload() -> None:
+            raise StoreError("the secret 'X' cannot be read")
+
+        world.house.find("default").site.reload = reload
+        made = await world.add()
+        assert (made["active"], made["warning"]) == (
+            False, "stored, but the workspace goes on as it was: the secret 'X' cannot be read",
+        )  # fmt: skip
+
+
 async def test_one_that_cannot_be_made_keeps_none_of_the_others(tmp_path: Path) -> None:
     async with opened(tmp_path) as world:
         await world.step("data.one = (await connectors.good.find()).at")
@@ -439,6 +462,15 @@ async def test_the_calls_of_a_built_in_connector_are_told_too(tmp_path: Path) ->
         )
         with pytest.raises(NotFoundError):
             await world.ask("connector_calls", name="nothing")
+
+
+async def test_the_calls_of_a_connector_are_found_without_looking_at_every_task(tmp_path: Path) -> None:
+    async with opened(tmp_path) as world:
+        with world.store.reading() as reader:
+            plan = reader.execute(f"EXPLAIN QUERY PLAN {connectors._CALLS}", ("fetch", "default", 200, 20)).fetchall()
+        found = [row[3] for row in plan]
+        assert found[0] == "SEARCH call USING INTEGER PRIMARY KEY (rowid>?)"
+        assert not any("TEMP B-TREE" in line for line in found)
         with pytest.raises(InputError, match="limit must be from 1"):
             await world.ask("connector_calls", name="fetch", limit=0)
 

@@ -21,7 +21,7 @@ from aloma_py.operations import Operations, Role, Site
 from aloma_py.scheduler import Scheduler
 from aloma_py.serve.web import events as events_module
 from aloma_py.serve.web.app import make_app
-from aloma_py.serve.web.events import Events, events_router
+from aloma_py.serve.web.events import Events, Listener, events_router
 from aloma_py.serve.web.guard import Identity
 from aloma_py.serve.web.problems import AccessError, problem_of
 from aloma_py.serve.web.server import listen, serving
@@ -195,6 +195,16 @@ async def test_long_texts_and_logs_are_cut() -> None:
         lines = [one["data"]["text"] for one in client.told if one["event"] == "log"]
         assert len(lines) == events_module.LINES
         assert lines[0] == "x" * 2000 + "…"
+
+
+async def test_no_more_is_sent_in_one_go_than_a_client_that_does_not_read_may_take_of_the_memory() -> None:
+    channel = Events(START).channel("shop")
+    listener = Listener(channel, channel.next, frozenset({"log"}), None)
+    task = Task("task-1", "shop", "order", {}, {}, START, state=TaskState.RUNNING, updated_at=START)
+    channel.put(task, [run(logs=tuple(LogLine(START, "info", f"{n} " + "x" * 1900) for n in range(100)))])
+    pieces = list(iter(listener.take, b""))
+    assert max(map(len, pieces)) < events_module.BYTES_AT_ONCE + 5_000
+    assert b"".join(pieces).count(b"event: log") == 100
 
 
 async def test_only_what_was_asked_for_is_told() -> None:

@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from aloma_py.clock import VirtualClock
 from aloma_py.engine import Engine
 from aloma_py.operations import Caller, Operations, Role, Site
 from aloma_py.serve.following import Following
-from aloma_py.serve.web.hooks import Hooks
+from aloma_py.serve.web.hooks import AT_ONCE, Hooks
 from aloma_py.settings import Settings
 from aloma_py.store.ledger import Ledger
 from aloma_py.store.scripts import ScriptShelf
@@ -264,6 +265,27 @@ async def test_a_flood_of_posts_is_one_look_in_ten_seconds(repository: Repositor
                     await world.post(hook)
                 await world.pass_by(SECOND)
             assert 5 <= len(served.requests) - before <= 6
+
+
+async def test_bodies_that_come_slowly_do_not_fill_the_memory(repository: Repository) -> None:
+    async with opened() as world:
+        hook = (await world.ask("set_source", url=str(repository.path), automatic=True, every="1d"))["hook"]
+        go = anyio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b" "
+            await go.wait()
+            yield PUSH
+
+        async with anyio.create_task_group() as group:
+            for _ in range(AT_ONCE):
+                group.start_soon(partial(world.http.post, hook, content=slowly()))
+            await anyio.wait_all_tasks_blocked()
+            refused = await world.http.post(hook, content=PUSH)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            assert (await world.http.post("/hook/of-nobody", content=PUSH)).status_code == 404
+            go.set()
+        assert await world.post(hook) == {"looks": True}
 
 
 async def test_a_push_during_a_look_is_looked_at_after_it(repository: Repository) -> None:

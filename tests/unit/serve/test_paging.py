@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -136,11 +137,17 @@ async def test_other_lists_have_pages_too(tmp_path: Path) -> None:
         sql = "INSERT INTO firing (schedule, at, why) VALUES (?, ?, ?)"
         await place.store.writer.write(Write(job=lambda connection: connection.executemany(sql, rows) and None))
         assert kept.firings(rows[0][0], 1) == [Firing(4, None, "why")]
+        body = {"id": "m", "content": {"text": "1 task failed"}}
+        columns = "audience, target, body, created_at, state"
+        sql = f"INSERT INTO notification ({columns}) VALUES ('ops', 'a@b.c', ?, 0, 'failed')"
+        messages = [(json.dumps(body),)] * 3
+        await place.store.writer.write(Write(job=lambda connection: connection.executemany(sql, messages) and None))
         for path, member, expected in (
             (f"{HERE}/audit", "no", None),
             (f"{PREFIX}/audit", "no", None),
             (f"{HERE}/steps/a%2Fb%20c/versions", "n", [3, 2, 1]),
             (f"{HERE}/schedules/often/firings", "at", None),
+            (f"{PREFIX}/notifications", "no", [3, 2, 1]),
         ):
             whole = (await place.http.get(path)).json()
             found = [one async for page in place.pages(path, limit=2) for one in page]
@@ -154,6 +161,7 @@ async def test_a_history_has_pages(tmp_path: Path) -> None:
         (task,) = await place.add("one")
         entries = tuple(Entry(number, "update", NOW, NOW) for number in range(1, 6))
         await place.store.workspace("default").commit([TaskCommit(replace(task, last_entry=5), entries)])
+        assert [entry.n for entry in await place.store.workspace("default").entries(task.id, 1, limit=2)] == [2, 3]
         pages = [page async for page in place.pages(f"{HERE}/tasks/{task.id}/log", limit=2)]
         assert [[entry["n"] for entry in page["entries"]] for page in pages] == [[1, 2], [3, 4], [5]]
 

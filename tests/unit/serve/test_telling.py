@@ -218,7 +218,7 @@ async def test_what_was_resumed_is_counted_and_not_shown() -> None:
         await world.ask("delete_task", id=gone.id)
         await world.pass_by(QUARTER + MINUTE)
         assert box.mails[0]["Subject"] == "aloma_py: 1 task failed in default"
-        assert "1 task failed in between, and do so no more" in box.text()
+        assert "1 task failed in between, and does so no more" in box.text()
         await handle.commit([world.failure(await handle.get(again.id), "it failed again")])
         await world.pass_by(QUARTER + MINUTE)
         assert "it failed again" in box.text()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import anyio
@@ -115,3 +118,36 @@ async def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert slow.status_code == 408
         monkeypatch.setattr(transfer, "AT_ONCE", 0)
         assert (await http.post("/orders/export")).status_code == 429
+
+
+async def test_a_file_that_nobody_takes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "PIECE_SECONDS", 0.05)
+    file = io.BytesIO(b"x" * 1_000_000)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await anyio.sleep_forever()
+
+    async def receive() -> Any:
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(10):
+        await transfer._Download(file, {})({"type": "http"}, receive, send)
+    assert file.closed
+
+
+@pytest.mark.parametrize("place", ["export", "import"])
+async def test_a_full_disk_is_no_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, content: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(transfer, "_temporary", lambda operations: Full())
+    async with serving(tmp_path / "a.db") as (http, _):
+        headers = {"x-name": "ada", "content-type": ZIP if place == "import" else "application/json"}
+        content = b"PK" if place == "import" else b"{}"
+        answer = await http.post(f"/default/{place}", content=content, headers=headers)
+        assert answer.status_code == 503, answer.text
+    assert "cannot be kept beside the store: No space left on device" in caplog.text

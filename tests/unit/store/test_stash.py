@@ -11,6 +11,7 @@ import pytest
 from aloma_py.errors import StoreError
 from aloma_py.store import SQLiteStore
 from aloma_py.store.stash import KEY_VARIABLE, StashCipher, key_file, load_or_create_key, mask
+from aloma_py.store.variables import Variables
 
 SECRET = {"token": "sentinel-s3cret", "pin": 1234, "card": {"number": "4111"}, "list": [1], "flag": True, "no": None}
 
@@ -82,3 +83,18 @@ def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         load_or_create_key(tmp_path / "store.db")
     with pytest.raises(StoreError, match="the key for \\$stash has 3 bytes; 32 were expected"):
         StashCipher(b"abc")
+
+
+@pytest.mark.anyio
+async def test_nothing_is_encrypted_beside_values_of_another_key(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with SQLiteStore(path) as store:
+        await Variables(store, "default").set_secret("TOKEN", "a-long-token", at=0, by="local")
+    right = key_file(path).read_text()
+    key_file(path).write_text(base64.b64encode(b"o" * 32).decode())
+    async with SQLiteStore(path) as store:
+        with pytest.raises(StoreError, match="nothing is encrypted with another one beside"):
+            store.cipher.seal("elsewhere", "another")
+    key_file(path).write_text(right)
+    async with SQLiteStore(path) as store:
+        assert store.cipher.unseal("elsewhere", store.cipher.seal("elsewhere", "another"), "it") == "another"

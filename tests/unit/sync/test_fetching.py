@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
+from dulwich.objects import Tree
 
 from aloma_py.errors import AlomaError, InputError, LoadError
 from aloma_py.sync import Credentials, Found, SourceError, find, in_thread, packs, projects, read_address
@@ -95,6 +96,22 @@ def test_nothing_is_sent_on_to_another_host(repository: Repository) -> None:
         assert theirs.requests == []
         ours.redirect = f"{ours.url}/flows.git/info/refs?service=git-upload-pack"
         assert "sends on without end" in refused(at(f"{ours.url}/flows.git"), Credentials(password=TOKEN))
+
+
+def test_what_may_not_be_reached_gets_no_word(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.commit(FILES)
+    with web_server({"flows.git": repository}, "git", TOKEN) as web, ssh_server(repository) as (ssh, text):
+        addresses = [at(f"{web.url}/flows.git"), at(f"http://localhost:{web.url.rpartition(':')[2]}/flows.git"),
+                     at(f"{ssh.url}/flows.git")]  # fmt: skip
+        monkeypatch.setenv("ALOMA_REFUSED_ADDRESSES", "10.0.0.0/8, 127.0.0.0/8, ::1")
+        for address, known in zip(
+            addresses, ({"password": TOKEN}, {"password": TOKEN}, {"ssh_key": text}), strict=True
+        ):
+            told = refused(address, Credentials(host_key="any" if "ssh_key" in known else None, **known))
+            assert "is at 127.0.0.1, where git may not go (see the setting refused_addresses)" in told
+        assert web.requests == []
+        monkeypatch.setenv("ALOMA_REFUSED_ADDRESSES", "10.0.0.0/8")
+        assert names(find(addresses[0], Credentials(password=TOKEN))) == ALL
 
 
 @contextmanager
@@ -248,6 +265,23 @@ def test_a_repository_that_is_too_large(repository: Repository, monkeypatch: pyt
         assert "larger than 1 GB when it is unpacked" in refused(at(f"{served.url}/a"), Credentials())
     monkeypatch.setattr(projects, "MAX_FILES", 3)
     assert "more than 3 files" in refused(at(repository.path), Credentials())
+
+
+def test_a_folder_that_is_in_itself_many_times_over(repository: Repository) -> None:
+    mode, tree = 0o040000, Tree()
+    for _ in range(12):  # 13 objects, and 30 to the power of 12 folders without a file
+        repository.repo.object_store.add_object(tree)
+        below, tree = tree.id, Tree()
+        for number in range(30):
+            tree.add(f"d{number}".encode(), mode, below)
+    repository.repo.object_store.add_object(tree)
+    repository.commit(FILES)
+    top = repository.repo[repository.repo[repository.repo.head()].tree]
+    top[b"more"] = (mode, tree.id)
+    stop = Stop(20)
+    trees = {top.id: top}
+    with pytest.raises(SourceError, match="more than 10,000 folders"):
+        projects.read_project(lambda id: trees.get(id) or repository.repo[id], lambda id: b"", top.id, None, stop)
 
 
 def test_no_room_for_it() -> None:

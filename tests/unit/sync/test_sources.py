@@ -321,3 +321,13 @@ async def test_folders_are_for_the_local_caller_only(repository: Repository) -> 
         assert names(await world.ask("sync_source", who=ADMIN)) == {"added": ["a"]}
         with pytest.raises(InputError, match="only for whoever asks on its machine"):
             await world.ask("set_source", who=ADMIN, url=str(repository.path.parent / "other"))
+
+
+async def test_a_secret_that_an_import_left_out_is_still_asked_for() -> None:
+    async with opened() as world:
+        await world.ask("set_source", url="https://127.0.0.1:9/x", hook_secret="a-long-enough-secret")
+        sql = "UPDATE source SET sealed = NULL"
+        await world.store.writer.write(Write(job=lambda connection: connection.execute(sql)))
+        shown = await world.ask("set_source", password=TOKEN)
+        assert shown["secrets"] == ["password", "hook_secret"]
+        assert (await world.ask("set_source", hook_secret=""))["secrets"] == ["password"]

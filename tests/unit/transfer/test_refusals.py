@@ -105,6 +105,15 @@ def put_in(key: str, value: Any, at: int = 0) -> Callable[[Lines], None]:
         ("tasks.ndjson", put_in("ended_at", None, 2), "it is done, but does not say when it ended"),
         ("tasks.ndjson", put_in("cycle", {"runs": -1}), "numbers that cannot be"),
         ("tasks.ndjson", put_in("cycle", [], 1), "cannot be read"),
+        ("tasks.ndjson", put_in("cycle", {"ordinals": {"a": "1"}}), "Expected `int`, got `str`"),
+        ("tasks.ndjson", put_in("cycle", {"retries": {"a": ["1", 2]}}), "Expected `int`, got `str`"),
+        ("tasks.ndjson", put_in("cycle", {"retries": {"a": [1, 2**62]}}), "cannot be read"),
+        ("tasks.ndjson", put_in("revision", 2**63 - 1), "numbers that cannot be"),
+        ("tasks.ndjson", put_in("created_at", 2**62), "line 1 of tasks.ndjson cannot be used"),
+        ("tasks.ndjson", put_in("expires_at", -(2**62)), "line 1 of tasks.ndjson cannot be used"),
+        ("webhooks.json", lambda found: found[0].update(last_at=2**62), "webhooks.json cannot be used"),
+        ("webhook_keys.ndjson", put_in("webhook", "somebody-elses"), "no webhook 'somebody-elses' in the file"),
+        ("firings.ndjson", put_in("schedule", "somebody-elses"), "no schedule 'somebody-elses' in the file"),
         ("tasks.ndjson", put_in("stash", "AAAA"), "the encrypted value of 'stash task-"),
         ("tasks.ndjson", lambda lines: lines + lines[-1:], "its history should have 2 entries"),
         ("tasks.ndjson", lambda lines: lines[:2], "is not there, or not in this order"),
@@ -133,6 +142,15 @@ async def test_a_wrong_passphrase_writes_nothing(tmp_path: Path, kept: Path) -> 
             with pytest.raises(InputError, match=said):
                 await there.ask("orders", "import_workspace", file=str(file), **given)
         await nothing_is_there(there)
+
+
+async def test_a_parent_that_is_not_in_the_file_is_none_of_the_store(tmp_path: Path, kept: Path) -> None:
+    file = rewritten(kept / "plain.zip", tmp_path, "tasks.ndjson", put_in("parent", "task-of-others", 1))
+    async with opened(tmp_path / "b.db") as there:
+        for name, more in (("orders", {}), ("copy", {"new_ids": True, "new_addresses": True})):
+            await there.ask(name, "import_workspace", file=str(file), **more)
+            tasks = {task.name: task for task in await there.store.workspace(name).list(TaskFilter())}
+            assert (tasks["child"].parent, tasks["child"].into) == (None, None)
 
 
 async def test_where_there_is_something_already(tmp_path: Path, kept: Path) -> None:
