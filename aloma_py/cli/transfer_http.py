@@ -14,10 +14,10 @@ import msgspec
 
 from aloma_py import jsontext
 from aloma_py.cli.remote import connect_http, error_of, explaining
-from aloma_py.errors import InputError
 from aloma_py.operations.progress import Progress
 from aloma_py.settings import Settings
 from aloma_py.transfer import Archive
+from aloma_py.transfer.newfile import new_file
 
 PASSPHRASE: Final = "X-Passphrase"
 WARNING: Final = "X-Warning"
@@ -29,11 +29,9 @@ _PATIENT: Final = httpx2.Timeout(60, read=3600)
 
 async def download(settings: Settings, target: Path, wanted: dict[str, Any], told: Progress) -> dict[str, Any]:
     """Write an export of the server to the new file ``target``; the answer is that of ``export_workspace``."""
-    part = target.with_name(target.name + ".part")
-    file = await anyio.to_thread.run_sync(_create, target, part)
-    try:
+    with new_file(target) as made:
         async with connect_http(settings.url, settings.key or None, settings.workspace) as client:
-            with file, explaining(settings.url):
+            with explaining(settings.url):
                 async with client.http.stream(
                     "POST", f"{client.base}/export", json=wanted, timeout=_PATIENT
                 ) as response:
@@ -41,14 +39,13 @@ async def download(settings: Settings, target: Path, wanted: dict[str, Any], tol
                         raise error_of(response.status_code, await response.aread(), settings.url)
                     total, done = int(response.headers.get("content-length", "0")), 0
                     async for piece in response.aiter_bytes(_PIECE):
-                        await anyio.to_thread.run_sync(file.write, piece)
+                        await anyio.to_thread.run_sync(made.file.write, piece)
                         done += len(piece)
                         told("downloading", done, total)
                     warning = response.headers.get(WARNING)
-        manifest = await anyio.to_thread.run_sync(_check, part, target)
-        await anyio.to_thread.run_sync(os.link, part, target)
-    finally:
-        part.unlink(missing_ok=True)
+        made.file.flush()
+        manifest = await anyio.to_thread.run_sync(_check, made.part, target)
+        await anyio.to_thread.run_sync(made.publish)
     answer = {
         "workspace": manifest.workspace,
         "path": str(target),
@@ -85,16 +82,6 @@ async def upload(settings: Settings, source: Path, wanted: dict[str, Any], told:
         raise error_of(response.status_code, response.content, settings.url)
     found: dict[str, Any] = jsontext.loads(response.content)
     return found
-
-
-def _create(target: Path, part: Path) -> Any:
-    if target.exists():
-        raise InputError(f"the file {target} is there already; nothing was overwritten")
-    try:
-        part.unlink(missing_ok=True)
-        return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-    except OSError as error:
-        raise InputError(f"the file {target} cannot be written: {error.strerror}") from None
 
 
 def _check(part: Path, target: Path) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import anyio
 
-from aloma_py.errors import NotFoundError
+from aloma_py.errors import NotFoundError, StateError
 from aloma_py.models import Json, Millis
 from aloma_py.notify.delivery import Post
 from aloma_py.notify.digest import make_test
@@ -155,6 +155,9 @@ class NotificationOperations:
     async def retry_notification(self, no: int) -> MessageShown:
         """Have a message that waits, or was given up, tried at once; one that was delivered is not sent again."""
         found = self._kept.message(no)
+        audience = next((one for one in self._kept.audiences() if one.name == found.audience), None)
+        if audience is None or found.target not in audience.targets:
+            raise StateError(f"nobody is told at {place_shown(found.target)} any more: the message {no} is not sent")
         await self._kept.retry(found.no, self._now())
         notification_news.tell(self.site.store)
         return _message(self._kept.message(no))

@@ -116,7 +116,7 @@ class ScriptOperations:
         await self._refuse_file_step(new_name)
         return await self._changed(Put("step", new_name, text, suffix, enabled, description, new=True))
 
-    @operation(Role.VIEWER, "GET /steps/{name:path}/versions")
+    @operation(Role.VIEWER, "GET /steps/{name:path}/versions", on_tasks=True)
     async def step_versions(self, name: str, limit: int = 1000, cursor: str | None = None) -> list[ScriptVersionShown]:
         """Every text that the step has had in the store, the newest first; also of one that was deleted."""
         return await self._versions("step", name, limit, cursor)
@@ -128,7 +128,7 @@ class ScriptOperations:
 
     # ── libraries ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    @operation(Role.VIEWER, "GET /libraries")
+    @operation(Role.VIEWER, "GET /libraries", on_tasks=True)
     async def list_libraries(self) -> list[FileLibrary | StoredLibrary]:
         """The libraries of files and the stored ones, with their functions and what is said of these."""
         stored = [self._library(one) for one in await self._shelf.all("library")]
@@ -188,7 +188,7 @@ class ScriptOperations:
 
     # ── many at once ────────────────────────────────────────────────────────────────────────────────────────────
 
-    @operation(Role.VIEWER, "GET /scripts")
+    @operation(Role.VIEWER, "GET /scripts", on_tasks=True)
     async def list_scripts(
         self, kind: str = "step", name: str | None = None, texts: bool = False
     ) -> list[StoredScript]:

@@ -9,13 +9,16 @@ from aloma_py.operations.answers.sources import SourcePlan, SyncedNames
 from aloma_py.operations.scripts import change_scripts
 from aloma_py.operations.scripttexts import check_script, compose
 from aloma_py.operations.sites import Site
-from aloma_py.steps.javascript.define import Kind
-from aloma_py.store.scripts import Put, Remove, Script, ScriptShelf
+from aloma_py.steps.javascript.define import Kind, version_of_text
+from aloma_py.store.scripts import Put, Remove, Script, ScriptShelf, changed
+from aloma_py.store.sources import digest_of
 from aloma_py.sync import Found, Project, ProjectScript
 
 
-async def carry_out(site: Site, found: Found, *, dry_run: bool) -> SourcePlan:
+async def carry_out(site: Site, found: Found, *, dry_run: bool) -> tuple[SourcePlan, str]:
     """Make the stored scripts what the project says, all or none; with ``dry_run`` only see whether that can be done.
+
+    Gives the plan, and the digest of the scripts that it leads to (see :func:`~aloma_py.store.sources.digest_of`).
 
     Steps that the project does not have are deleted, and so are libraries where it has a folder for them. Raises
     :class:`~aloma_py.errors.LoadError` with the repository's file and line for what cannot be loaded.
@@ -32,7 +35,7 @@ async def carry_out(site: Site, found: Found, *, dry_run: bool) -> SourcePlan:
             await change_scripts(site, [*changes, *more], dry_run=dry_run)
     except LoadError as error:
         raise _in_repository(error, project) from error
-    return {
+    plan: SourcePlan = {
         "commit": found.commit,
         "branch": found.branch,
         "author": found.author,
@@ -43,6 +46,8 @@ async def carry_out(site: Site, found: Found, *, dry_run: bool) -> SourcePlan:
         "skipped": [{"path": one["path"], "why": one["why"]} for one in project.skipped],
         "applied": not dry_run,
     }
+    after = changed(stored, [*changes, *more])
+    return plan, digest_of((one.kind, one.name, one.suffix, version_of_text(one.text)) for one in after)
 
 
 def _changes(

@@ -124,7 +124,8 @@ class SourceOperations:
     async def plan_source(self) -> SourcePlan:
         """What a sync would do now; nothing is changed."""
         source = self._row.get()
-        return await carry_out(self.site, await _look_at(self.site, source), dry_run=True)
+        plan, _ = await carry_out(self.site, await _look_at(self.site, source), dry_run=True)
+        return plan
 
     @operation(Role.DEVELOPER, "POST /source/sync", noted=False, on_tasks=True)
     async def sync_source(self) -> SourcePlan:
@@ -224,8 +225,9 @@ async def take(
         return None
     if not row.is_still(source):  # it says no more what the workspace is to be
         raise StaleTask(f"the source of workspace {site.workspace!r} was changed while it was looked at; try again")
-    plan = await carry_out(site, found, dry_run=False)
-    seen = {"branch": found.branch, "author": found.author, "title": found.title, "scripts": row.scripts()}
+    # What it leads to, not what there is then: whoever changes a script right after it is to be seen.
+    plan, scripts = await carry_out(site, found, dry_run=False)
+    seen = {"branch": found.branch, "author": found.author, "title": found.title, "scripts": scripts}
     with anyio.CancelScope(shield=True):  # it is done: that is to be known, too
         await ended(at=_now(site), next_at=_next(site, source), taken=found.commit, seen=seen)
         if _does_something(plan):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -37,6 +35,7 @@ from aloma_py.store.taking_in import Ids, check_tasks
 from aloma_py.store.transfer import Exporter, Wanted
 from aloma_py.store.workspaces import is_closed
 from aloma_py.transfer import Archive, ArchiveWriter, Manifest, Sealer, new_sealer, open_sealer
+from aloma_py.transfer.newfile import new_file
 
 logger = logging.getLogger("aloma_py.operations")
 
@@ -61,20 +60,12 @@ class TransferOperations:
         passphrase: str | None = None,
     ) -> ExportAnswer:
         """Write the workspace to the new file ``target``; with ``passphrase`` its secrets too, encrypted with it."""
-        path = Path(target)
-        part = path.with_name(path.name + ".part")
-        with _explaining(path):
-            file = await anyio.to_thread.run_sync(_create, path, part)
-            try:
-                with file:
-                    answer = await self.export_to(
-                        file, tasks=tasks, since=since, ended_only=ended_only, passphrase=passphrase
-                    )
-                    answer["path"], answer["bytes"] = str(path), file.tell()
-                    await anyio.to_thread.run_sync(os.fsync, file.fileno())
-                await anyio.to_thread.run_sync(os.link, part, path)  # not over a file that was made meanwhile
-            finally:
-                part.unlink(missing_ok=True)
+        with new_file(Path(target)) as made:
+            answer = await self.export_to(
+                made.file, tasks=tasks, since=since, ended_only=ended_only, passphrase=passphrase
+            )
+            answer["path"], answer["bytes"] = str(made.path), made.file.tell()
+            await anyio.to_thread.run_sync(made.publish)
         return answer
 
     async def export_to(
@@ -251,18 +242,3 @@ async def _open(archive: Archive, passphrase: str | None) -> Sealer | None:
     if passphrase is None:
         raise InputError(f"{archive.name} has secrets in it: the passphrase that they were encrypted with is missing")
     return await anyio.to_thread.run_sync(open_sealer, facts, passphrase)
-
-
-def _create(path: Path, part: Path) -> IO[bytes]:
-    if path.exists():
-        raise InputError(f"the file {path} is there already; nothing was overwritten")
-    part.unlink(missing_ok=True)  # of an export that died
-    return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-@contextlib.contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"the file {path} cannot be written: {error.strerror or error}") from None

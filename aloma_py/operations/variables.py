@@ -27,7 +27,7 @@ class VariableOperations:
         self.site = site
         self.variables = Variables(site.store, site.workspace)
 
-    @operation(Role.VIEWER, "GET /variables")
+    @operation(Role.VIEWER, "GET /variables", on_tasks=True)
     async def list_variables(self) -> list[VariableShown]:
         """The variables, and the secrets without their values, by name."""
         return [to_json(one) for one in self.variables.list()]
@@ -48,7 +48,7 @@ class VariableOperations:
         named = await named_in(self.site, name)
         return {"name": name, "deleted": True, "named_in": named, **await self._bring_in()}
 
-    @operation(Role.VIEWER, "GET /secrets")
+    @operation(Role.VIEWER, "GET /secrets", on_tasks=True)
     async def list_secrets(self) -> list[VariableShown]:
         """The secrets by name, without their values."""
         return [to_json(one) for one in self.variables.list() if one.secret]

@@ -34,12 +34,12 @@ class WebhookOperations:
         self.site = site
         self._rows = WebhookRows(site.store, site.workspace)
 
-    @operation(Role.VIEWER, "GET /webhooks")
+    @operation(Role.VIEWER, "GET /webhooks", on_tasks=True)
     async def list_webhooks(self) -> list[WebhookShown]:
         """The webhooks, by name; those who may give no tasks are not told their addresses."""
         return [_shown(one) for one in self._rows.list()]
 
-    @operation(Role.VIEWER, "GET /webhooks/{name}")
+    @operation(Role.VIEWER, "GET /webhooks/{name}", on_tasks=True)
     async def show_webhook(self, name: str) -> WebhookShown:
         """A webhook: address, options, whether it has a secret, how much it accepted."""
         return _shown(self._rows.get(name))

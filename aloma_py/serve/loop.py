@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.abc
 
+from aloma_py.connect.outbound import read_networks
 from aloma_py.errors import AlomaError, InputError, NotFoundError, StoreError
 from aloma_py.groups import unwrapped
 from aloma_py.models import Entry, Millis, Task, TaskState
@@ -97,6 +98,7 @@ async def serve(what: Serving, ready: Callable[[Ready], None]) -> None:
     # From the beginning: a signal that comes while the store is being opened is not to be lost.
     with unwrapped(), anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         settings = what.settings
+        read_networks(settings.refused_addresses)  # a slip in it is told now, not by the first call
         store = SQLiteStore(settings.store)
         async with opened() as spans, store, anyio.create_task_group() as group:
             listener = _listen(settings.http)

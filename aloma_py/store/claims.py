@@ -52,8 +52,8 @@ async def claimed(store: SQLiteStore, name: str) -> AsyncIterator[None]:
 
 
 def _count(connection: sqlite3.Connection, table: str, workspace: str) -> bool:
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE workspace = ?)"
-    return bool(connection.execute(sql, (workspace,)).fetchone()[0])
+    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {OF_WORKSPACE.get(table, 'workspace = :workspace')})"
+    return bool(connection.execute(sql, {"workspace": workspace}).fetchone()[0])
 
 
 def refuse_filled(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:

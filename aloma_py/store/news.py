@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakMethod
 
 from aloma_py.store.sqlite import SQLiteStore
 
@@ -13,16 +13,18 @@ class News:
     """Of one kind of thing. Whoever plans by what is in the store (when the next is due) plans anew when it comes."""
 
     def __init__(self) -> None:
-        self._told: WeakKeyDictionary[SQLiteStore, list[Callable[[], None]]] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[SQLiteStore, list[WeakMethod[Callable[[], None]]]] = WeakKeyDictionary()
 
     def listen(self, store: SQLiteStore, told: Callable[[], None]) -> None:
-        """Have ``told`` called whenever there is news of ``store``, for as long as that lives."""
-        self._told.setdefault(store, []).append(told)
+        """Have ``told``, a method, called whenever there is news of ``store``, for as long as both live."""
+        self._told.setdefault(store, []).append(WeakMethod(told))
 
     def tell(self, store: SQLiteStore) -> None:
         """Say that there is news."""
         for told in self._told.get(store, ()):
-            told()
+            method = told()
+            if method is not None:
+                method()
 
 
 schedule_news: Final = News()

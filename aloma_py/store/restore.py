@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import os
 import shutil
 import sqlite3
@@ -33,13 +32,12 @@ from aloma_py.store.stash import (
     sync_folder,
 )
 from aloma_py.store.verify import check
+from aloma_py.transfer.newfile import NO_LINKS
 
 LOGS: Final = ("-wal", "-journal", "-shm")
 """What SQLite may have beside a file: what belongs to it, and an index that is made anew."""
 
 KEY_FILES: Final[tuple[Callable[[Path], Path], ...]] = (key_file, new_key_file, old_keys_file)
-
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +268,7 @@ def _second_name(old: Path, new: Path) -> None:
     try:
         os.link(old, new)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
         shutil.copy2(old, new)
         _to_disk(new)

@@ -80,4 +80,7 @@ CREATE TABLE notification (
     error TEXT                            -- why the last attempt failed
 );
 CREATE INDEX notification_next ON notification (next_at) WHERE next_at IS NOT NULL;
+
+-- Blobs that belong to no task: what an import or an export asks for by the workspace.
+CREATE INDEX blob_loose ON blob (workspace) WHERE task IS NULL;
 """

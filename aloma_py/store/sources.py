@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,6 +81,11 @@ def find_hook(store: SQLiteStore, hook: str) -> Source | None:
     return None if row is None else _read(row)
 
 
+def digest_of(scripts: Iterable[tuple[str, str, str, str]]) -> str:
+    """A digest of stored scripts, each as kind, name, suffix and version."""
+    return hashlib.sha256(dumps([list(one) for one in sorted(scripts)]).encode()).hexdigest()
+
+
 class SourceRow:
     """The source of one workspace."""
 
@@ -125,10 +130,9 @@ class SourceRow:
 
     def scripts(self) -> str:
         """A digest of the stored steps and libraries: another one says that they were changed."""
-        sql = "SELECT kind, name, suffix, version FROM script WHERE workspace = ? ORDER BY kind, name"
+        sql = "SELECT kind, name, suffix, version FROM script WHERE workspace = ?"
         with self._store.reading() as reader:
-            rows = reader.execute(sql, (self.workspace,)).fetchall()
-        return hashlib.sha256(dumps([list(row) for row in rows]).encode()).hexdigest()
+            return digest_of(reader.execute(sql, (self.workspace,)))
 
     # ── changing ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -37,8 +37,9 @@ _BY_WORKSPACE: Final = "workspace = :workspace"
 OF_WORKSPACE: Final[dict[str, str]] = {
     "webhook_key": "webhook IN (SELECT id FROM webhook WHERE workspace = :workspace)",
     "firing": "schedule IN (SELECT id FROM schedule WHERE workspace = :workspace)",
+    "blob": "workspace = :workspace AND task IS NULL",  # the others go with their tasks
     **dict.fromkeys(
-        ("blob", "file", "script", "script_version", "variable", "webhook", "schedule", "membership", "token",
+        ("file", "script", "script_version", "variable", "webhook", "schedule", "membership", "token",
          "ledger", "usage", "idempotency", "source", "connector"),
         _BY_WORKSPACE,
     ),

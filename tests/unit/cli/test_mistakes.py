@@ -190,3 +190,23 @@ def test_a_left_socket_file_confuses_nobody(shell: Shell) -> None:
         (shell.folder / "aloma.db.sock").write_text(text)
         # Then commands use the store themselves
         assert shell.json("task", "new", "order", "-d", "{}")["served"] is False
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("webhook", "list"),
+        ("webhook", "show", "a"),
+        ("secret", "list"),
+        ("env", "list"),
+        ("library", "list"),
+        ("step", "versions", "a"),
+        ("step", "pull"),
+        ("schedule", "list"),
+        ("connector", "list"),
+        ("task", "list"),
+    ],
+)
+def test_a_slip_in_the_workspaces_name_is_no_empty_list(shell: Shell, words: tuple[str, ...]) -> None:
+    shell("workspace", "add", "orders")
+    assert "there is no workspace 'order'; did you mean 'orders'?" in shell.refused("--workspace", "order", *words)
