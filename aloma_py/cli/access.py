@@ -204,7 +204,7 @@ def audit(common: Common, account: bool, limit: int, before: int | None) -> None
     for one in found:
         place = [one["workspace"] or "account"] if account else []
         details = json.dumps(one["details"], ensure_ascii=False)
-        cells = (one["no"], one["at"], one["who"], *place, one["action"], output.one_line(details))
+        cells = (one["no"], output.to_seconds(one["at"]), one["who"], *place, one["action"], output.one_line(details))
         made.add_row(*map(output.styled, cells))
     output.print_table(out, made)
     if len(found) == limit:

@@ -87,11 +87,15 @@ def print_data(out: Console, value: Json) -> None:
         out.print(styled(text), soft_wrap=True)
 
 
+_WHOLE: Final = frozenset({"no", "at", "n"})
+"""Columns that are shown whole: the others give way."""
+
+
 def table(*columns: str, **more: Any) -> Table:
     """A table without a frame, that gives way in narrow terminals."""
     made = Table(box=None, pad_edge=False, header_style="bold", **more)
     for name in columns:
-        made.add_column(name, overflow="fold")
+        made.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
     return made
 
 
@@ -196,3 +200,8 @@ def rows_table(rows: Sequence[dict[str, Any]]) -> Table:
             mark, styled(row["path"] or "data", style), styled(row["expected"], style), styled(row["found"], style)
         )
     return made
+
+
+def to_seconds(at: str) -> str:
+    """A time of an answer without its milliseconds."""
+    return f"{at.partition('.')[0]}Z" if "." in at else at

@@ -88,7 +88,8 @@ def rotate_key(common: Common, file: str | None) -> int:
         return 1 if done["damaged"] else 0
     for problem in done["damaged"]:
         click.echo(output.clean(problem), err=True)
-    click.echo(f"encrypted {done['values']} values with the key {done['fingerprint']}, before {done['before']}")
+    values = f"{done['values']} value{'' if done['values'] == 1 else 's'}"
+    click.echo(f"encrypted {values} with the key {done['fingerprint']}, before {done['before']}")
     click.echo(output.clean(done["next"]))
     return 1 if done["damaged"] else 0
 

@@ -33,7 +33,8 @@ async def watch_files(house: House) -> None:
         except AlomaError as error:
             logger.warning("%s: %s; the steps before go on", ", ".join(files), error)
         else:
-            logger.info("%s: taken in, %d steps", ", ".join(files), len(house.served[name].steps.steps))
+            steps = len(house.served[name].steps.steps)
+            logger.info("%s: taken in, %d step%s", ", ".join(files), steps, "" if steps == 1 else "s")
 
 
 def _places(facts: Mapping[str, Any]) -> list[Path]:
