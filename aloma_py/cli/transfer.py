@@ -106,8 +106,9 @@ def import_(
         click.echo(output.clean(f"to be set here: {line}"))
     for address in made["new_addresses"]:
         click.echo(output.clean(f"webhook {address['name']}: {address['path']}"))
-    if "problem" in made:
-        click.echo(output.clean(made["problem"]), err=True)
+    for word in ("warning", "problem"):
+        if word in made:
+            click.echo(output.clean(made[word]), err=True)
 
 
 _WORDS = {

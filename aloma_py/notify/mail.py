@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -23,6 +23,7 @@ from aloma_py.notify.digest import one_line
 from aloma_py.notify.outcome import TIMEOUT, Outcome
 from aloma_py.notify.pages import html_page, plain_page
 from aloma_py.notify.targets import check_address, is_loopback
+from aloma_py.run.redaction import Redactor
 
 if TYPE_CHECKING:
     import aiosmtplib
@@ -125,7 +126,10 @@ async def send_mail(server: MailServer, mail: EmailMessage) -> Outcome:
             await _send(server, mail, taken)
         return taken[0]
     except Exception as error:
-        return taken[0] if taken else _trouble(server, error)  # once it was taken, a bad farewell changes nothing
+        if taken:  # once it was taken, a bad farewell changes nothing
+            return taken[0]
+        outcome = _trouble(server, error)
+        return replace(outcome, answer=Redactor([server.password or ""]).text(outcome.answer))  # servers repeat things
 
 
 def _trouble(server: MailServer, error: Exception) -> Outcome:

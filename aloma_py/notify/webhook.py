@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import secrets
+from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import httpx2
@@ -17,6 +19,7 @@ from aloma_py.errors import InputError
 from aloma_py.models import Millis
 from aloma_py.notify.digest import one_line
 from aloma_py.notify.outcome import TIMEOUT, Outcome
+from aloma_py.run.redaction import SHORTEST_FORM, Redactor
 
 SECRET_PREFIX: Final = "whsec_"
 GONE: Final = 410
@@ -24,6 +27,9 @@ GONE: Final = 410
 
 _READ: Final = 300
 """How many bytes of an answer are looked at."""
+
+_LONG: Final = 10
+"""Characters of a part of an address that is taken for a secret by itself: `services` is none."""
 
 
 def new_secret() -> str:
@@ -74,7 +80,24 @@ async def post_webhook(
     headers: dict[str, str],
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> Outcome:
-    """Deliver to a webhook: 2xx is delivered, 410 is final. No redirect is followed; it takes 30 seconds at most."""
+    """Deliver to a webhook: 2xx is delivered, 410 is final. No redirect is followed; it takes 30 seconds at most.
+
+    What stands behind the host in ``url`` is often a secret, and servers repeat it: it is hidden in the answer.
+    """
+    outcome = await _post(url, body, headers, transport)
+    return replace(outcome, answer=Redactor(_places(url)).text(outcome.answer))
+
+
+def _places(url: str) -> list[str]:
+    """The parts of an address that are not to be shown."""
+    parts = urlsplit(url)
+    path = parts.path.strip("/")
+    whole = [unquote(one) for one in (path, parts.query)]
+    each = [one for one in re.split("[/&=]", "/".join(whole)) if len(one) >= _LONG]
+    return [one for one in (path, parts.query, *whole, *each) if len(one) >= SHORTEST_FORM]
+
+
+async def _post(url: str, body: bytes, headers: dict[str, str], transport: httpx2.AsyncBaseTransport | None) -> Outcome:
     host = urlsplit(url).netloc
     try:
         with anyio.fail_after(TIMEOUT):

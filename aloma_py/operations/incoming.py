@@ -20,6 +20,7 @@ from aloma_py.store.importing import Made, taken
 from aloma_py.store.scripts import Put
 from aloma_py.store.sqlite import SQLiteStore
 from aloma_py.store.variables import check_name, check_secret
+from aloma_py.sync.address import read_address
 from aloma_py.transfer import Archive, Sealer, layout
 
 _HOOK = re.compile(r"[A-Za-z0-9_-]{20,200}", re.ASCII)
@@ -42,7 +43,7 @@ def read_made(archive: Archive, sealer: Sealer | None) -> Made:
     made.schedules = [_schedule(one) for one in _list(archive, layout.SCHEDULES, layout.Schedule)]
     made.connectors = [_connector(one) for one in _list(archive, layout.CONNECTORS, layout.Connector)]
     if archive.has(layout.SOURCE):
-        made.source = _source(archive.document(layout.SOURCE, layout.Source))
+        made.source, made.folder = _source(archive.document(layout.SOURCE, layout.Source))
     _once((f"{one.kind} {one.name!r}" for one, _ in made.scripts), "scripts")
     for what, names in (
         ("variable", (one.name for one in made.variables)),
@@ -132,11 +133,15 @@ def _webhook(one: layout.Webhook) -> layout.Webhook:
     return one
 
 
-def _source(one: layout.Source) -> layout.Source:
-    check_options(one.options, local=caller.get() is LOCAL)
+def _source(one: layout.Source) -> tuple[layout.Source | None, str | None]:
+    """The source; or the folder of the server that only somebody on its machine may have it follow."""
+    check_options(one.options, local=True)
     if one.hook is not None and not _HOOK.fullmatch(one.hook):
         raise InputError("the source has a hook that no address can have")
-    return one
+    address = read_address(one.options["url"], local=True)
+    if address.kind == "file" and caller.get() is not LOCAL:
+        return None, address.path
+    return one, None
 
 
 def _schedule(one: layout.Schedule) -> layout.Schedule:

@@ -179,6 +179,11 @@ class TransferOperations:
                 {"name": one.name, "path": f"/event/{made.id(one.id)}"} for one in made.webhooks if new_addresses
             ],
         }
+        if made.folder is not None:
+            answer["warning"] = (
+                f"it does not follow the folder {made.folder} of the server: only whoever asks on its machine may have "
+                "that (aloma-py workspace source --repo PATH there)"
+            )
         try:
             await self._bring_in()
         except AlomaError as error:  # it is there all the same

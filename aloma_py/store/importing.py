@@ -51,6 +51,7 @@ class Made:
     webhooks: list[layout.Webhook] = field(default_factory=list)
     schedules: list[layout.Schedule] = field(default_factory=list)
     source: layout.Source | None = None
+    folder: str | None = None  # of the server, which the workspace followed, and does not here
     connectors: list[layout.Connector] = field(default_factory=list)
     secrets: layout.Sealed = field(default_factory=layout.Sealed)
     new_ids: dict[str, str] = field(default_factory=dict)  # of webhooks, schedules and the source's hook, by old ones

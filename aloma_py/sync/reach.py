@@ -25,7 +25,7 @@ def allowed(link: socket.socket, place: str) -> socket.socket:
 
 
 def watch(manager: Any) -> None:
-    """Have the connections of urllib3's ``manager`` looked at. Through a proxy they are not: that one decides where it goes."""
+    """Have the connections of urllib3's ``manager`` looked at; not those to a proxy, which decides where it goes."""
     manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
 

@@ -38,10 +38,12 @@ class NewAddress(TypedDict):
 
 
 class ImportAnswer(TypedDict):
-    """What is there now. ``problem`` says why the workspace is not served, though it is there."""
+    """What is there now. ``problem`` says why the workspace is not served, though it is there; ``warning``, what of the
+    file is not here."""
 
     workspace: str
     counts: dict[str, int]
     left_out: LeftOutShown
     new_addresses: list[NewAddress]
+    warning: NotRequired[str]
     problem: NotRequired[str]

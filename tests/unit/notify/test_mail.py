@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import ipaddress
 import ssl
@@ -140,6 +141,30 @@ async def test_starttls_and_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "does not take the user and password: 535" in outcome.answer
         assert len(box.mails) == 1
         assert box.mails[0]["From"] == "aloma_py <aloma@example.org>"
+
+
+async def test_a_server_that_repeats_the_password_is_not_quoted() -> None:
+    async def repeat(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.send(b"220 here\r\n")
+            while True:
+                try:
+                    line = await stream.receive()
+                except (anyio.EndOfStream, anyio.BrokenResourceError):
+                    return
+                hello = line.upper().startswith(b"EHLO")
+                await stream.send(b"250-here\r\n250 AUTH PLAIN\r\n" if hello else b"535 what is " + line)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, repeat)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        server = read_server(f"smtp://me%40example.org:a-heron-by-the-weir@127.0.0.1:{port}?starttls=no")
+        assert server is not None
+        outcome = await send_mail(server, a_mail())
+        assert "does not take the user and password: 535 what is AUTH PLAIN" in outcome.answer
+        said = outcome.answer.rpartition(" ")[2]
+        assert "heron" not in base64.b64decode(said + "===", validate=False).decode("latin-1")
+        group.cancel_scope.cancel()
 
 
 async def test_a_server_that_is_not_there_is_an_outcome() -> None:

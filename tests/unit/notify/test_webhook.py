@@ -107,6 +107,21 @@ async def test_a_receiver_that_is_not_there_is_an_outcome_without_the_place() ->
     assert "secret-token" not in outcome.answer
 
 
+async def test_what_stands_behind_the_host_is_not_told_where_the_receiver_repeats_it() -> None:
+    place = "/services/T0123/a-secret-token?key=an%2Fother-secret"
+    async with receiver() as found:
+        said = (
+            "Cannot POST /told/services/T0123/a-secret-token",
+            "no a-secret-token here",
+            "key an/other-secret is wrong",
+            f"<a href='{found.url}{place}'>",
+        )
+        found.answers = [answer("404 Not Found", text) for text in said]
+        outcomes = [await post_webhook(found.url + place, BODY, {}) for _ in said]
+        assert [one for one in outcomes if "secret" in one.answer] == []
+        assert outcomes[0].answer == f"127.0.0.1:{found.port} answered 404 Not Found Cannot POST /(hidden: String)"
+
+
 async def test_a_long_answer_is_not_read_to_its_end() -> None:
     async with receiver() as found:
         found.answers = [answer("200 OK", "x" * 5_000_000)]
