@@ -44,7 +44,8 @@ class ModuleOperations:
         """Have the workspace's steps come from these modules, beside the stored ones; tried before it counts.
 
         Each is the name of a module that the server can import (``orders.steps``), or the path of a file or folder on
-        the server's disk; new paths only whoever is on its machine may give. ``dry_run`` only tries.
+        the server's disk; new paths only whoever is on its machine may give, new names only who has a role on the
+        account besides. ``dry_run`` only tries.
         Python's own modules, and those of aloma_py, have no steps.
         """
         facts = self._records.get(self.site.workspace)
@@ -91,6 +92,8 @@ class ModuleOperations:
         if module in before:
             return module  # somebody was allowed to give it
         there = caller.get() is not LOCAL
+        if caller.get().places is not None:  # modules are the machine's, and may be those of other workspaces
+            raise InputError(f"the module {module!r} is new here: whoever names it needs a role on the account")
         if _DOTTED.fullmatch(module) and not (there and Path(module).exists()):
             if there and (module.partition(".")[0] in _NOBODYS or "__" in module):
                 raise InputError(f"the module {module!r} is none of steps: it comes with Python or with aloma_py")

@@ -38,15 +38,17 @@ class Identity:
             raise AccessError(404, f"there is no workspace {workspace!r} that you may see")
         if role < least:
             raise AccessError(403, f"this needs the role {least}; {self.name} is {role} here")
-        return Caller(self.name, role)
+        return Caller(self.name, role, self._places())
+
+    def _places(self) -> frozenset[str] | None:
+        return None if ACCOUNT in self.roles else frozenset(self.roles)
 
     def asking(self, facts: Operation, workspace: str) -> Caller:
         """The caller of an operation on that workspace, or :class:`AccessError`."""
         if not facts.anybody:
             return self.caller(ACCOUNT if facts.account else workspace, facts.least)
-        if ACCOUNT in self.roles:
-            return Caller(self.name, self.roles[ACCOUNT])
-        return Caller(self.name, max(self.roles.values(), default=facts.least), frozenset(self.roles))
+        role = self.roles.get(ACCOUNT) or max(self.roles.values(), default=facts.least)
+        return Caller(self.name, role, self._places())
 
 
 class Guard(Protocol):

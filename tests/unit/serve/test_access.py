@@ -19,6 +19,7 @@ from aloma_py.serve.house import idle_operations
 from aloma_py.serve.web.access import COOKIE, IDLE, LONGEST, Keepers, access_router, known_first, setup_token
 from aloma_py.serve.web.app import make_app
 from aloma_py.serve.web.attempts import Attempts
+from aloma_py.serve.web.guard import Identity
 from aloma_py.serve.web.problems import AccessError
 from aloma_py.settings import Settings
 from aloma_py.store import SQLiteStore
@@ -576,3 +577,10 @@ async def test_nobodys_body_is_not_read(world: World) -> None:
     assert (await client("/count", content="{")).status_code == 422
     assert (await client("/count", json={"n": 3})).status_code == 200
     assert handled == [3]
+
+
+def test_a_caller_knows_of_all_workspaces_only_by_a_role_on_the_account() -> None:
+    mine = Identity("ada", {"shop": Role.ADMIN})
+    assert mine.caller("shop", Role.VIEWER) == Caller("ada", Role.ADMIN, frozenset({"shop"}))
+    both = Identity("ada", {"": Role.VIEWER, "shop": Role.ADMIN})
+    assert both.caller("shop", Role.VIEWER) == Caller("ada", Role.ADMIN)

@@ -588,6 +588,15 @@ async def test_modules_that_cannot_be_loaded_change_nothing(modules: Path) -> No
         assert (tried["steps"], (await world.ask("show_workspace"))["sources"]) == (1, ["mod_one"])
 
 
+async def test_only_who_has_a_role_on_the_account_names_new_modules(modules: Path) -> None:
+    mine = Caller("ada", Role.ADMIN, frozenset({"default"}))
+    async with opened(modules) as world:
+        with pytest.raises(InputError, match="'mod_one' is new here: whoever names it needs a role on the account"):
+            await world.ask("set_modules", who=mine, modules=["mod_one"])
+        await world.ask("set_modules", who=REMOTE, modules=["mod_one", "mod_two"])
+        assert (await world.ask("set_modules", who=mine, modules=["mod_two"]))["modules"] == ["mod_two"]
+
+
 async def test_only_who_is_on_the_machine_names_its_files(modules: Path) -> None:
     async with opened(modules) as world:
         for place in (str(modules / "mod_one.py"), str(modules), "../mod_one", "mod_one.py/"):
