@@ -559,6 +559,7 @@ async def test_another_workspace_has_other_webhooks() -> None:
     async with opened() as world:
         made = await world.ask("add_webhook", name="orders")
         other = world.house.find("other")
+        await world.ask("add_workspace", name="other")
         assert await other.call("list_webhooks", {}) == []
         for name in ("show_webhook", "delete_webhook", "rotate_webhook", "update_webhook"):
             with pytest.raises(NotFoundError):

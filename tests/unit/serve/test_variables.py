@@ -424,7 +424,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ]  # fmt: skip
     said += call("env", "list") + call("secret", "list")
     said += call("secret", "rotate-key")
-    assert "encrypted 1 values with the key" in said
+    assert "encrypted 1 value with the key" in said
     said += call("env", "delete", "REGIN", status=2)
     assert "there is no variable 'REGIN'; did you mean 'REGION'?" in said
     said += call("env", "delete", "REGION") + call("secret", "delete", "TOKEN")
