@@ -18,11 +18,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import anyio
 
 from aloma_py.errors import InputError
+from aloma_py.hosts import is_loopback
 from aloma_py.models import Millis
 from aloma_py.notify.digest import one_line
 from aloma_py.notify.outcome import TIMEOUT, Outcome
 from aloma_py.notify.pages import html_page, plain_page
-from aloma_py.notify.targets import check_address, is_loopback
+from aloma_py.notify.targets import check_address
 from aloma_py.run.redaction import Redactor
 
 if TYPE_CHECKING:

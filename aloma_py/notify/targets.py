@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from aloma_py.durations import parse_duration
 from aloma_py.errors import InputError
+from aloma_py.hosts import is_loopback
 from aloma_py.models import Millis
 
 Kind = Literal["group", "address", "webhook"]
@@ -102,16 +102,6 @@ def is_valid(entry: str) -> bool:
     except InputError:
         return False
     return True
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def place_shown(target: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from aloma_py.errors import InputError
+from aloma_py.hosts import is_loopback
 
 LONGEST: Final = 2_000
 
@@ -70,7 +70,7 @@ def read_address(text: str, *, local: bool = False) -> Address:
     host, path = (parts.hostname or "").lower(), unquote(parts.path)
     if not host or not path.strip("/"):
         raise InputError(f"the url names no host, or no repository there: {EXPECTED}")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise InputError(
             f"http:// to {host} is refused: password and steps could be read and changed on the way; use https://"
         )
@@ -109,12 +109,3 @@ def _password_inside() -> InputError:
     return InputError(
         "the url has a password in it, which would be shown with it: leave it out of the url and give it as password"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

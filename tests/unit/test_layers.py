@@ -13,7 +13,7 @@ import aloma_py
 ROOT = Path(aloma_py.__file__).parent
 
 LAYERS = (
-    {"models", "errors", "paths", "jsontext", "groups", "durations", "settings", "hookspecs", "clock", "turn"},
+    {"models", "errors", "paths", "jsontext", "groups", "durations", "settings", "hookspecs", "clock", "turn", "hosts"},
     {"javascript"},
     {"conditions", "changes"},
     {"steps", "intake"},
