@@ -12,7 +12,7 @@ from aloma_py.changes import ChangeShown, change_to_dict
 from aloma_py.delivery import answer_of, public_data
 from aloma_py.models import AuditEntry, Call, Conflict, Entry, Json, LogLine, Task, TaskState, Visualization
 from aloma_py.paths import format_path
-from aloma_py.run.handles import audit_to_json, iso
+from aloma_py.run.handles import audit_to_json, iso, iso_or_none
 from aloma_py.store.protocol import WorkspaceStore
 
 
@@ -228,9 +228,9 @@ def _tail(task: Task) -> _Tail:
         "via": task.data.get("$via"),
         "created_at": iso(task.created_at),
         "updated_at": iso(task.updated_at),
-        "ended_at": None if task.ended_at is None else iso(task.ended_at),
-        "due_at": None if task.due_at is None else iso(task.due_at),
-        "expires_at": None if task.expires_at is None else iso(task.expires_at),
+        "ended_at": iso_or_none(task.ended_at),
+        "due_at": iso_or_none(task.due_at),
+        "expires_at": iso_or_none(task.expires_at),
         "parent": task.parent,
     }
 

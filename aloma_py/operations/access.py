@@ -22,7 +22,7 @@ from aloma_py.operations.passwords import new_token
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role, read_role
 from aloma_py.operations.sites import Site
-from aloma_py.run.handles import iso
+from aloma_py.run.handles import iso, iso_or_none
 from aloma_py.settings import DEFAULT_WORKSPACE
 from aloma_py.store.ledger import Ledger, Line
 from aloma_py.store.people import ACCOUNT, People, Person, Token
@@ -108,7 +108,7 @@ class AccessOperations:
     ) -> NewKey:
         """Make an API key, for one workspace or for all: what it is, and ``key``, which is not shown again."""
         called, now = read_name(name), self._now()
-        until = read_time(expires_at, "expires_at") if expires_at is not None else None
+        until = readiso_or_none(expires_at, "expires_at") if expires_at is not None else None
         if until is not None and until <= now:
             raise InputError(f"expires_at is {expires_at!r}, which has passed")
         if workspace is not None:
@@ -187,7 +187,7 @@ def person_to_json(person: Person) -> PersonShown:
         "role": person.roles.get(ACCOUNT),
         "workspaces": {place: role for place, role in person.roles.items() if place != ACCOUNT},
         "created_at": iso(person.created_at),
-        "seen_at": _time(person.seen_at),
+        "seen_at": iso_or_none(person.seen_at),
     }
 
 
@@ -202,8 +202,8 @@ def key_to_json(key: Token, now: Millis) -> KeyShown:
         "workspace": key.workspace or None,
         "created_at": iso(key.created_at),
         "created_by": key.created_by,
-        "expires_at": _time(key.expires_at),
-        "used_at": _time(key.used_at),
+        "expires_at": iso_or_none(key.expires_at),
+        "used_at": iso_or_none(key.used_at),
     }
 
 
@@ -219,7 +219,7 @@ def line_to_json(line: Line) -> LedgerLine:
     }
 
 
-def read_time(text: str, what: str) -> Millis:
+def readiso_or_none(text: str, what: str) -> Millis:
     """The time of ISO 8601 text, UTC where it names no zone; ``what`` names the place in the message."""
     try:
         moment = datetime.datetime.fromisoformat(text.strip())
@@ -228,7 +228,3 @@ def read_time(text: str, what: str) -> Millis:
         return round(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise InputError(f"{what} is {text[:100]!r}; a time such as 2027-01-31T12:00:00Z was expected") from None
-
-
-def _time(at: Millis | None) -> str | None:
-    return None if at is None else iso(at)

@@ -13,7 +13,7 @@ from aloma_py.connect.configured import make, prepare
 from aloma_py.connect.connector import close
 from aloma_py.connect.kinds import in_order, not_offered
 from aloma_py.connect.naming import check_namespace, namespace_of
-from aloma_py.errors import AlomaError, InputError
+from aloma_py.errors import InputError
 from aloma_py.models import Json
 from aloma_py.operations.answers.connectors import (
     CallShown,
@@ -35,6 +35,7 @@ from aloma_py.operations.connectorfacts import (
     known_to,
     shown,
 )
+from aloma_py.operations.paging import check_limit
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
@@ -81,15 +82,14 @@ class ConnectorOperations:
     @operation(Role.VIEWER, "GET /connectors/{name}/calls", on_tasks=True)
     async def connector_calls(self, name: str, limit: int = 20) -> list[CallShown]:
         """The newest recorded calls of a connector, the newest first; also of one that is in code."""
-        if not 1 <= limit <= MOST_CALLS:
-            raise InputError(f"limit must be from 1 to {MOST_CALLS:,}, not {limit}")
+        few = check_limit(limit, MOST_CALLS)
         named = {one.namespace for one in self.kept.list()} | {*plugins.installed().namespaces}
         namespace = name if name in named else self.kept.get(name).namespace
         return [
             {"task": one.task, "step": one.step, "method": one.method, "outcome": one.outcome,
              "at": iso(one.started_at), "milliseconds": one.ended_at - one.started_at, "arguments": one.arguments,
              "answer": one.answer}
-            for one in await self.kept.calls(namespace, limit)
+            for one in await self.kept.calls(namespace, few)
         ]  # fmt: skip
 
     @operation(Role.DEVELOPER, "POST /connectors/{name}/check", reading=True, on_tasks=True)
@@ -188,7 +188,7 @@ class ConnectorOperations:
         """Remove a connector; steps that call it are told that there is none."""
         found = self.kept.get(name)
         await self.kept.delete(found.namespace)
-        active, warning = await self._bring_in()
+        active, warning = await self.site.bring_in()
         answer: DeletedConnector = {
             "namespace": found.namespace, "name": found.name, "deleted": True, "active": active,
         }  # fmt: skip
@@ -289,7 +289,7 @@ class ConnectorOperations:
             raise taken(namespace)
 
     async def _changed(self, namespace: str) -> ChangedConnector:
-        active, warning = await self._bring_in()
+        active, warning = await self.site.bring_in()
         found = self._find(namespace)
         if found is None:
             raise InputError(f"the connector {namespace!r} was stored, and deleted by somebody else meanwhile")
@@ -297,16 +297,6 @@ class ConnectorOperations:
         if warning is not None:
             answer["warning"] = warning
         return answer
-
-    async def _bring_in(self) -> tuple[bool, str | None]:
-        """Give the running engine what was changed; it is stored already."""
-        if self.site.reload is None:
-            return False, None
-        try:
-            await self.site.reload()
-        except AlomaError as error:
-            return False, f"stored, but the workspace goes on as it was: {error}"
-        return self.site.advancing, None
 
 
 def _text(asked: dict[str, Any], name: str) -> str:

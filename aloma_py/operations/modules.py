@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import anyio.to_thread
 
-from aloma_py.errors import AlomaError, InputError, LoadError, StateError
+from aloma_py.errors import InputError, LoadError, StateError
 from aloma_py.operations.answers.connectors import ModulesAnswer
 from aloma_py.operations.registry import LOCAL, caller, operation
 from aloma_py.operations.roles import Role
@@ -69,13 +69,9 @@ class ModuleOperations:
             return {"sources": wanted or None}
 
         await self._records.change(self.site.workspace, change)
-        if self.site.reload is None:
-            return answer
-        try:
-            await self.site.reload()
-        except AlomaError as error:
-            return {**answer, "warning": f"stored, but the workspace goes on as it was: {error}"}
-        return {**answer, "active": self.site.advancing}
+        active, warning = await self.site.bring_in()
+        answer["active"] = active
+        return answer if warning is None else {**answer, "warning": warning}
 
     async def _try(self, wanted: list[str]) -> int:
         """Load the whole workspace with these modules; gives how many steps there are then."""

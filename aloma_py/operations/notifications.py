@@ -30,7 +30,7 @@ from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
-from aloma_py.run.handles import iso
+from aloma_py.run.handles import iso, iso_or_none
 from aloma_py.store.news import notification_news
 from aloma_py.store.notifications import Audience, Message, Notifications
 from aloma_py.store.workspaces import WorkspaceRecords
@@ -189,7 +189,7 @@ class NotificationOperations:
             "every": one.options["every"],
             "signed": one.has_secret,
             "workspaces": list(named.get(one.name, ())),
-            "next_at": _moment(one.next_at),
+            "next_at": iso_or_none(one.next_at),
             "updated_at": iso(one.updated_at),
             "updated_by": one.updated_by,
         }
@@ -206,7 +206,7 @@ class NotificationOperations:
             "every": SHORTEST if known else None,
             "signed": False,
             "workspaces": workspaces,
-            "next_at": None if planned is None else _moment(planned.next_at),
+            "next_at": None if planned is None else iso_or_none(planned.next_at),
             "updated_at": None,
             "updated_by": None,
         }
@@ -237,10 +237,6 @@ def _told(target: str) -> str:
     return target if caller.get().role >= Role.ADMIN else place_shown(target)
 
 
-def _moment(at: Millis | None) -> str | None:
-    return None if at is None else iso(at)
-
-
 def _message(one: Message) -> MessageShown:
     content: Json = one.body["content"]
     return {
@@ -251,6 +247,6 @@ def _message(one: Message) -> MessageShown:
         "state": one.state,
         "created_at": iso(one.created_at),
         "attempts": one.attempts,
-        "next_at": _moment(one.next_at),
+        "next_at": iso_or_none(one.next_at),
         "error": one.error,
     }

@@ -32,7 +32,7 @@ from aloma_py.operations.paging import check_limit, cut, read_cursor
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
-from aloma_py.run.handles import iso
+from aloma_py.run.handles import iso, iso_or_none
 from aloma_py.store.news import schedule_news
 from aloma_py.store.schedules import Firing, ScheduleStore, Stored
 
@@ -316,10 +316,6 @@ def _text(schedule: Schedule) -> str:
     return dumps(schedule.to_json())
 
 
-def _moment(at: Millis | None) -> str | None:
-    return None if at is None else iso(at)
-
-
 def _summary(stored: Stored) -> ScheduleSummary:
     schedule = stored.schedule
     timing = schedule.timing
@@ -327,11 +323,11 @@ def _summary(stored: Stored) -> ScheduleSummary:
         "id": stored.id,
         "name": stored.name,
         "enabled": stored.enabled,
-        "next_at": _moment(stored.next_at),
-        "last_at": _moment(stored.last_at),
+        "next_at": iso_or_none(stored.next_at),
+        "last_at": iso_or_none(stored.last_at),
         "zone": timing.zone,
-        "start": _moment(timing.start),
-        "end": _moment(timing.end),
+        "start": iso_or_none(timing.start),
+        "end": iso_or_none(timing.end),
         "missed": schedule.missed,
         "overlap": schedule.overlap,
         "task": schedule.task or stored.name,

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from aloma_py.errors import AlomaError, InputError, LoadError, NotFoundError, StateError, StoreError
+from aloma_py.errors import InputError, LoadError, NotFoundError, StateError, StoreError
 from aloma_py.models import Json
 from aloma_py.operations.answers.scripts import (
     DeletedLibrary,
@@ -325,11 +325,9 @@ async def change_scripts(site: Site, changes: Sequence[Put | Remove], *, dry_run
         if dry_run:
             return
         await shelf.apply(changes, by=caller.get().name, at=site.engine.clock.now())
-        if site.reload is not None:
-            try:
-                await site.reload()
-            except AlomaError as error:
-                raise StoreError(f"it is stored, but the workspace goes on as it was: {error}") from error
+        _, problem = await site.bring_in()
+        if problem is not None:
+            raise StoreError(problem)
 
 
 def _hinting(stored: StoredScript, condition: object) -> StoredScript:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aloma_py.engine import Engine
-from aloma_py.errors import NotFoundError, StoreError
+from aloma_py.errors import AlomaError, NotFoundError, StoreError
 from aloma_py.match.table import StepTable
 from aloma_py.settings import DEFAULT_WORKSPACE, Settings
 from aloma_py.steps import StepSet
@@ -54,6 +54,19 @@ class Site:
             self.engine.table = StepTable(loaded.steps)
             self._load = None
         return self.engine.table
+
+    async def bring_in(self) -> tuple[bool, str | None]:
+        """Give the running engine what was changed, and is stored already.
+
+        Whether tasks go on with it now; and why not, where the engine could not take it.
+        """
+        if self.reload is None:
+            return False, None
+        try:
+            await self.reload()
+        except AlomaError as error:
+            return False, f"stored, but the workspace goes on as it was: {error}"
+        return self.advancing, None
 
     async def judge(self, work: Callable[[], T]) -> T:
         """What ``work``, which judges conditions, gives; with V8 at hand for those that are JavaScript."""

@@ -19,7 +19,7 @@ from aloma_py.operations.registry import LOCAL, Caller, caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
 from aloma_py.operations.sourceplans import carry_out
-from aloma_py.run.handles import iso
+from aloma_py.run.handles import iso, iso_or_none
 from aloma_py.store.ledger import Ledger
 from aloma_py.store.sources import DEFAULTS, Source, SourceRow
 from aloma_py.store.sqlite import SQLiteStore
@@ -152,8 +152,8 @@ class SourceOperations:
             "secrets": list(options["secrets"]),
             "automatic": options["automatic"],
             "every": options["every"],
-            "next_at": _moment(source.next_at),
-            "last_at": _moment(source.last_at),
+            "next_at": iso_or_none(source.next_at),
+            "last_at": iso_or_none(source.last_at),
             "commit": source.taken,
             "commit_branch": seen.get("branch"),
             "author": seen.get("author"),
@@ -372,7 +372,3 @@ def _check(options: dict[str, Any], given: dict[str, str | None], kind: str) -> 
     check_user(options["user"], kind)
     for name, most in (("password", 4_000), ("ssh_key", 20_000), ("hook_secret", 1_000)):
         check_secret(given[name], name, most)
-
-
-def _moment(at: Millis | None) -> str | None:
-    return None if at is None else iso(at)

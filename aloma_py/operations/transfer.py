@@ -25,7 +25,7 @@ from aloma_py.operations.scripttexts import load_texts
 from aloma_py.operations.sites import Site
 from aloma_py.operations.webhooks import new_webhook_id
 from aloma_py.operations.workspaces import check_workspace_name
-from aloma_py.run.handles import iso
+from aloma_py.run.handles import iso, iso_or_none
 from aloma_py.store import connections
 from aloma_py.store.claims import claimed
 from aloma_py.store.importing import Importer, Made, refuse_taken
@@ -86,7 +86,7 @@ class TransferOperations:
             workspace=site.workspace,
             exported_at=iso(now),
             tasks=tasks,
-            since=None if wanted.since is None else iso(wanted.since),
+            since=iso_or_none(wanted.since),
             ended_only=ended_only,
         )
         sealer: Sealer | None = None

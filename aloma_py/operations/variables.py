@@ -99,14 +99,8 @@ class VariableOperations:
         }
 
     async def _bring_in(self) -> Active:
-        """Give the running engine what was changed; it is stored already."""
-        if self.site.reload is None:
-            return {"active": False}
-        try:
-            await self.site.reload()
-        except InputError as error:
-            return {"active": False, "problem": f"stored, but the workspace goes on as it was: {error}"}
-        return {"active": self.site.advancing}
+        active, problem = await self.site.bring_in()
+        return {"active": active} if problem is None else {"active": active, "problem": problem}
 
 
 def to_json(one: Variable) -> VariableShown:

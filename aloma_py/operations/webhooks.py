@@ -15,7 +15,7 @@ from aloma_py.operations.answers.intake import DeletedThing, NewWebhook, Webhook
 from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
-from aloma_py.run.handles import iso
+from aloma_py.run.handles import iso, iso_or_none
 from aloma_py.store.webhooks import Webhook, WebhookRows
 
 MAX_SECRET: Final = 1000
@@ -149,7 +149,7 @@ def _shown(webhook: Webhook) -> WebhookShown:
         "options": webhook.options,
         "has_secret": webhook.has_secret,
         "accepted": webhook.accepted,
-        "last_at": None if webhook.last_at is None else iso(webhook.last_at),
+        "last_at": iso_or_none(webhook.last_at),
         "created_at": iso(webhook.created_at),
         "created_by": webhook.created_by,
     }

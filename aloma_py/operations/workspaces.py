@@ -29,7 +29,7 @@ from aloma_py.operations.registry import caller, operation
 from aloma_py.operations.roles import Role
 from aloma_py.operations.sites import Site
 from aloma_py.operations.store import DAY, LONGEST_DAYS
-from aloma_py.run.handles import iso
+from aloma_py.run.handles import iso, iso_or_none
 from aloma_py.settings import Settings
 from aloma_py.store import overview
 from aloma_py.store.news import schedule_news, source_news
@@ -312,9 +312,9 @@ def shown(name: str, facts: Facts) -> WorkspaceShown:
         "health_enabled": bool(facts.get("health_enabled")),
         "notification_groups": facts.get("notification_groups") or [],
         "limits": facts.get("limits") or {},
-        "created_at": _moment(facts.get("created_at")),
-        "archived_at": _moment(facts.get("archived_at")),
-        "delete_at": _moment(facts.get("delete_at")),
+        "created_at": iso_or_none(facts.get("created_at")),
+        "archived_at": iso_or_none(facts.get("archived_at")),
+        "delete_at": iso_or_none(facts.get("delete_at")),
     }
 
 
@@ -378,10 +378,6 @@ def _text(text: str, what: str, longest: int) -> str:
     if len(text) > longest or not text.isprintable():
         raise InputError(f"{what} {text[:40]!r}: printable text of at most {longest} characters was expected")
     return text.strip()
-
-
-def _moment(at: Millis | None) -> str | None:
-    return None if at is None else iso(at)
 
 
 def _span(period: str, since: Millis, until: Millis) -> Span:

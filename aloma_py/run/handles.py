@@ -26,6 +26,11 @@ def iso(at: Millis) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
 
 
+def iso_or_none(at: Millis | None) -> str | None:
+    """The same of a time that may not be there."""
+    return None if at is None else iso(at)
+
+
 class Id(str):
     """A text that may also be called: ``task.id`` and ``task.id()`` are the same."""
 

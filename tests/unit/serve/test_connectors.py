@@ -471,7 +471,7 @@ async def test_the_calls_of_a_connector_are_found_without_looking_at_every_task(
         found = [row[3] for row in plan]
         assert found[0] == "SEARCH call USING INTEGER PRIMARY KEY (rowid>?)"
         assert not any("TEMP B-TREE" in line for line in found)
-        with pytest.raises(InputError, match="limit must be from 1"):
+        with pytest.raises(InputError, match="limit is 0; 1 to 1,000 was expected"):
             await world.ask("connector_calls", name="fetch", limit=0)
 
 

@@ -442,3 +442,14 @@ async def test_every_table_with_encrypted_values_is_known(tmp_path: Path) -> Non
             )
             found = {name for (name,) in reader.execute(sql)}
     assert found == {one.table for one in SEALED}
+
+
+@pytest.mark.parametrize("error", [InputError("a step is wrong"), StoreError("the disk is away")])
+async def test_what_is_stored_and_cannot_be_taken_in_is_told_as_that(tmp_path: Path, error: Exception) -> None:
+    async def reload() -> None:
+        raise error
+
+    async with opened(tmp_path / "tasks.db", reload=reload) as operations:
+        answer = await operations.call("set_variable", {"name": "N", "value": 5})
+        assert (answer["active"], answer["problem"]) == (False, f"stored, but the workspace goes on as it was: {error}")
+        assert Variables(operations.site.store, "default").values() == {"N": 5}
